@@ -1,0 +1,139 @@
+"""Waiting, done once: what a handler's "not yet" turns into.
+
+A handler that cannot answer yet returns a Block. `execute.call` makes a Waiter of it and halts the
+client; the client's connection task then waits on the waiter's mailbox, a memory channel of one,
+under a cancel scope with the deadline. Whoever makes the waited-for thing true runs the waiting
+command on its own side (`Waiting.serve`) and puts the reply into the mailbox.
+
+1. Waiters on a topic are served in the order in which they came.
+2. A waiter leaves all its topics the moment it is answered, so an answer is given once.
+3. An answer in the mailbox when the deadline fires is delivered: nothing is lost.
+
+Source: Redis blocked.c (the pusher serves the blocked).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+
+from redis_trio.protocol.reply import Reply
+from redis_trio.protocol.request import Args
+
+if TYPE_CHECKING:
+    from redis_trio.client import Client
+    from redis_trio.command import Command
+
+Topic: TypeAlias = Hashable
+"""What is waited for: a (database, key) pair, an event."""
+
+
+class Block:
+    """A handler's "not yet".
+
+    Args:
+      topics: what is waited for; the command is run again when one of them is ready.
+      timeout_s: how long, None for ever.
+      on_timeout: the reply when that time is over.
+      wants: whether a topic that became ready is worth running the command again for.
+      args: the command to run then; None for the one that blocked.
+    """
+
+    __slots__ = ("args", "on_timeout", "timeout_s", "topics", "wants")
+
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        timeout_s: float | None,
+        on_timeout: Reply,
+        wants: Callable[[Topic], bool] | None = None,
+        args: Args | None = None,
+    ) -> None:
+        self.topics = topics
+        self.timeout_s = timeout_s
+        self.on_timeout = on_timeout
+        self.wants = wants
+        self.args = args
+
+
+class Waiter:
+    """A blocked client, from its Block to its answer."""
+
+    __slots__ = ("_answer", "args", "block", "client", "command", "mailbox", "waiting")
+
+    def __init__(
+        self, client: Client, command: Command, args: Args, block: Block, waiting: Waiting
+    ) -> None:
+        self.client = client
+        self.command = command
+        self.args = args if block.args is None else block.args
+        self.block = block
+        self.waiting: Waiting | None = waiting
+        answer, self.mailbox = trio.open_memory_channel[Reply](1)
+        self._answer = answer
+
+    def answer(self, reply: Reply) -> bool:
+        """Give the client its reply; False if it has been answered or has gone away."""
+        if self.waiting is None:
+            return False
+        self.cancel()
+        self._answer.send_nowait(reply)
+        return True
+
+    def cancel(self) -> None:
+        """Stop waiting: nobody will run the command again."""
+        if self.waiting is not None:
+            self.waiting.remove(self)
+            self.waiting = None
+
+    async def wait(self) -> Reply:
+        """Wait for the reply, or for the timeout's.
+
+        Cancellation: the waiter leaves its topics; an element that was handed over is not lost,
+        because handing over and waking are one step.
+        """
+        timeout_s = self.block.timeout_s
+        deadline = float("inf") if timeout_s is None else trio.current_time() + timeout_s
+        try:
+            with trio.CancelScope(deadline=deadline):
+                return await self.mailbox.receive()
+            try:
+                return self.mailbox.receive_nowait()
+            except trio.WouldBlock:
+                return self.block.on_timeout
+        finally:
+            self.cancel()
+
+
+class Waiting:
+    """The blocked clients of one server.
+
+    Attributes:
+      waiters: `{topic: {waiter: None}}`, oldest first. Leaving costs O(1) for each topic.
+      count: number of blocked clients.
+    """
+
+    __slots__ = ("_ready", "count", "waiters")
+
+    def __init__(self) -> None:
+        self.waiters: dict[Topic, dict[Waiter, None]] = {}
+        self.count = 0
+        self._ready: list[Topic] = []
+
+    def add(self, waiter: Waiter) -> None:
+        """Put a waiter at the end of the line of each of its topics."""
+        self.count += 1
+        for topic in waiter.block.topics:
+            self.waiters.setdefault(topic, {})[waiter] = None
+
+    def remove(self, waiter: Waiter) -> None:
+        """Take a waiter out of every line."""
+        self.count -= 1
+        for topic in waiter.block.topics:
+            line = self.waiters.get(topic)
+            if line is not None:
+                line.pop(waiter, None)
+                if not line:
+                    del self.waiters[topic]

@@ -1,0 +1,201 @@
+"""A client: what the server knows of one connection, and the bytes that wait to be sent to it.
+
+The core writes replies into `out` and never waits; a transport of the shell sends them. A client
+without a transport (a call from inside the process, a replica's upstream) is a plain object.
+
+1. `halted` is nonzero while no further command of this client may run. The loops that execute
+   pipelines test it, and nothing else, after each command.
+2. `gated` is True while any check of `execute.admit` could concern this client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from redis_trio.protocol.reply import Push, Reply, encode_error, encode_resp2, encode_resp3
+
+if TYPE_CHECKING:
+    from redis_trio.blocking import Waiter
+    from redis_trio.command import Command
+    from redis_trio.keyspace.database import Database
+    from redis_trio.state import ServerState
+
+# Why a client is halted (bits of Client.halted).
+BLOCKED: Final = 1  # waits on its waiter's mailbox
+PAUSED: Final = 2  # its next command waits for the end of CLIENT PAUSE
+CLOSING: Final = 4  # closes, at once or when its replies are sent
+
+# What CLIENT REPLY said.
+REPLY_ON: Final = 0
+REPLY_OFF: Final = 1
+REPLY_SKIP_NEXT: Final = 2
+REPLY_SKIP: Final = 3
+
+
+class Transport:
+    """The way to a client's socket or stream. This one leads nowhere: its client is in-process.
+
+    The shell's transports send what is in `client.out`; none of these methods waits.
+    """
+
+    def flush(self) -> None:
+        """Send what is in `client.out` as far as the peer takes it; keep the rest."""
+
+    def close(self) -> None:
+        """Have the connection closed as soon as its task runs, sending nothing more."""
+
+    def resume(self) -> None:
+        """Go on with the commands that wait: the client is no longer halted."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return 0
+
+    @property
+    def pending_chunks(self) -> int:
+        """Chunks that the peer has not taken yet."""
+        return 0
+
+    @property
+    def query_bytes(self) -> int:
+        """Bytes of requests that are not complete."""
+        return 0
+
+    @property
+    def fd(self) -> int:
+        """The socket's file descriptor, -1 if there is none."""
+        return -1
+
+
+class Client:
+    """One client.
+
+    Attributes:
+      id: unique in the server, never used again.
+      resp: protocol version, 2 or 3.
+      out: encoded replies not handed to the transport yet.
+      created_ms, active_ms: when it connected, when it last sent something.
+      user: the name it is authenticated as, None before.
+      command: the last command.
+      waiter: what it is blocked on.
+      close_reason: for the log.
+    """
+
+    __slots__ = (
+        "active_ms",
+        "addr",
+        "authenticated",
+        "close_after_reply",
+        "command",
+        "commands_processed",
+        "created_ms",
+        "db",
+        "executing",
+        "gated",
+        "halted",
+        "id",
+        "laddr",
+        "lib_name",
+        "lib_ver",
+        "name",
+        "net_in",
+        "net_out",
+        "no_evict",
+        "no_touch",
+        "out",
+        "reply_mode",
+        "resp",
+        "scheduled",
+        "server",
+        "transport",
+        "unix",
+        "user",
+        "waiter",
+    )
+
+    def __init__(self, server: ServerState, transport: Transport, client_id: int) -> None:
+        self.server = server
+        self.transport = transport
+        self.id = client_id
+        self.db: Database = server.dbs[0]
+        self.resp: i64 = 2
+        self.out: list[bytes] = []
+        self.scheduled = False  # in server.pending_writes
+        self.halted: i64 = 0
+        self.gated = False
+        self.authenticated = True
+        self.user: str | None = "default"
+        self.name = b""
+        self.lib_name = b""
+        self.lib_ver = b""
+        self.addr = ""
+        self.laddr = ""
+        self.unix = False
+        self.created_ms: i64 = server.clock.now_ms
+        self.active_ms: i64 = server.clock.now_ms
+        self.command: Command | None = None
+        self.executing = False
+        self.waiter: Waiter | None = None
+        self.reply_mode: i64 = REPLY_ON
+        self.close_after_reply = False
+        self.no_evict = False
+        self.no_touch = False
+        self.net_in: i64 = 0
+        self.net_out: i64 = 0
+        self.commands_processed: i64 = 0
+
+    def reply(self, value: Reply) -> None:
+        """Encode a reply. The caller sees to it that the output is flushed."""
+        if self.reply_mode and not self._wants_reply():
+            return
+        if self.resp == 2:
+            encode_resp2(self.out, value)
+        else:
+            encode_resp3(self.out, value)
+
+    def reply_error(self, message: str) -> None:
+        """Encode an error reply; `message` starts with its code."""
+        if self.reply_mode and not self._wants_reply():
+            return
+        self.out.append(encode_error(message))
+
+    def _wants_reply(self) -> bool:
+        return self.reply_mode == REPLY_SKIP_NEXT
+
+    def push(self, items: Push) -> None:
+        """Send something that is no reply, whatever CLIENT REPLY said."""
+        if self.resp == 2:
+            encode_resp2(self.out, items)
+        else:
+            encode_resp3(self.out, items)
+        self.schedule_write()
+
+    def schedule_write(self) -> None:
+        """Have the output flushed at the end of the unit of work in hand."""
+        if not self.scheduled:
+            self.scheduled = True
+            self.server.pending_writes.append(self)
+
+    @property
+    def closes_now(self) -> bool:
+        """Whether the connection is to be closed without sending anything more."""
+        return self.halted & CLOSING != 0 and not self.close_after_reply
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine: in-process, a unix socket, loopback."""
+        return self.unix or not self.addr or self.addr.startswith(("127.", "[::1]"))
+
+    def close(self) -> None:
+        """Close the connection without sending anything more."""
+        self.halted |= CLOSING
+        self.transport.close()
+
+    def close_when_sent(self) -> None:
+        """Run no further command, and close the connection when the replies are sent."""
+        self.halted |= CLOSING
+        self.close_after_reply = True
+        self.schedule_write()

@@ -1,0 +1,4 @@
+"""The commands, one file a group. Importing this package declares them all."""
+
+from redis_trio.commands import connection as connection
+from redis_trio.commands import string as string

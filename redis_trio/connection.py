@@ -1,0 +1,256 @@
+"""One task and one nursery for each connection: they own its lifetime.
+
+A plain socket that is idle belongs to the hub, and its task sleeps until it is told to attend: the
+client blocked, hung up, or is to be closed. Any other stream is read by the task itself. Output
+that the peer does not take at once is sent by a child task, so that commands go on being read and
+answered meanwhile, as in Redis.
+
+1. A peer that ends its side gets the replies to what it sent before, unless it is blocked: then
+   it is gone, as in Redis.
+2. No error of a connection leaves its task.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+import trio
+
+from redis_trio.client import BLOCKED, PAUSED, Client
+from redis_trio.state import ServerState
+from redis_trio.transport import Poller, SocketTransport, StreamTransport, Transport
+
+RECEIVE_SIZE: Final = 64 * 1024
+
+
+class Connection:
+    """What the two kinds of connection share: attention, blocking, the end."""
+
+    transport: Transport
+
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
+        self._attention = trio.Event()
+        self._interrupt: trio.CancelScope | None = None  # around what attention ends
+
+    @property
+    def client(self) -> Client:
+        """The connection's client."""
+        return self.transport.client
+
+    def attend(self) -> None:
+        """Have the task look at the connection."""
+        self._attention.set()
+        if self._interrupt is not None and (self._ended or self.transport.eof):
+            self._interrupt.cancel()
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the connection is over: broken, to be closed now, or done and all sent."""
+        transport = self.transport
+        if transport.broken or self.client.closes_now:
+            return True
+        return (transport.eof or self.client.close_after_reply) and not transport.backlog
+
+    async def _attended(self) -> None:
+        await self._attention.wait()
+        self._attention = trio.Event()
+
+    async def _answer_blocked(self) -> bool:
+        """Wait for the reply of the blocked client and write it; False if the client is gone."""
+        client = self.client
+        waiter = client.waiter
+        assert waiter is not None
+        try:
+            with trio.CancelScope() as self._interrupt:
+                if self._ended or self.transport.eof:
+                    self._interrupt.cancel()
+                reply = await waiter.wait()
+        finally:
+            waiter.cancel()
+            client.waiter = None
+            interrupted = self._interrupt is not None and self._interrupt.cancelled_caught
+            self._interrupt = None
+        if interrupted:
+            return False
+        client.halted &= ~BLOCKED
+        self.server.begin()
+        client.reply(reply)
+        client.schedule_write()
+        self.server.end()
+        return True
+
+
+class SocketConnection(Connection):
+    """A plain socket, served by the hub while it is idle."""
+
+    transport: SocketTransport
+
+    def __init__(self, server: ServerState, sock: socket.socket, poller: Poller) -> None:
+        super().__init__(server)
+        self.sock = sock
+        self._poller = poller
+        self._nursery: trio.Nursery | None = None
+        self.transport = SocketTransport(server, sock, self.attend, self._start_drain, poller)
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        transport = self.transport
+        poller = self._poller
+        try:
+            async with trio.open_nursery() as self._nursery:
+                poller.add(transport)
+                while not self._ended:
+                    await self._attended()
+                    if self.client.waiter is not None:
+                        if not await self._answer_blocked():
+                            break
+                        transport.resume()
+                    elif transport.eof:
+                        poller.remove(transport)
+                self._nursery.cancel_scope.cancel()
+        finally:
+            transport.broken = True
+            poller.remove(transport)
+            self.sock.close()
+
+    def _start_drain(self) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(self._drain, name=f"drain client {self.client.id}")
+
+    async def _drain(self) -> None:
+        while True:
+            await trio.lowlevel.wait_writable(self.sock)
+            if self.transport.send_backlog():
+                return
+
+
+class StreamConnection(Connection):
+    """Any `trio.abc.Stream`: TLS, in memory, a socket where there is no epoll."""
+
+    transport: StreamTransport
+
+    def __init__(self, server: ServerState, stream: trio.abc.Stream) -> None:
+        super().__init__(server)
+        self._stream = stream
+        self._output = trio.Event()
+        self._resumed = trio.Event()
+        self.transport = StreamTransport(server, self.attend, self._wake_sender, self._go_on)
+
+    def attend(self) -> None:
+        super().attend()
+        self._resumed.set()
+
+    def _wake_sender(self) -> None:
+        self._output.set()
+
+    def _go_on(self) -> None:
+        self._resumed.set()
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        transport = self.transport
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, name=f"send to client {self.client.id}")
+                await self._receive()
+                while not self._ended:
+                    await self._attended()
+                nursery.cancel_scope.cancel()
+        finally:
+            transport.broken = True
+            await trio.aclose_forcefully(self._stream)
+
+    async def _receive(self) -> None:
+        """Read and run until the peer ends its side or the connection is closed."""
+        transport = self.transport
+        while not self._ended and not transport.eof and not self.client.close_after_reply:
+            data = await self._receive_some()
+            if data is not None:
+                await self._run(data)
+
+    async def _receive_some(self) -> bytes | None:
+        """Read once; None if there is nothing to run."""
+        try:
+            with trio.CancelScope() as self._interrupt:
+                data = await self._stream.receive_some(RECEIVE_SIZE)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.transport.broken = True
+            return None
+        finally:
+            interrupted = self._interrupt is not None and self._interrupt.cancelled_caught
+            self._interrupt = None
+        if interrupted:
+            return None
+        if not data:
+            self.transport.eof = True
+            return None
+        return bytes(data)
+
+    async def _run(self, data: bytes) -> None:
+        """Run what `data` completes, in slices, waiting where the client has to."""
+        transport = self.transport
+        server = self.server
+        client = self.client
+        server.begin()
+        more = transport.receive(data)
+        server.end()
+        while True:
+            if client.halted & PAUSED:
+                await self._resumed.wait()
+                self._resumed = trio.Event()
+                if self._ended:
+                    return
+            elif client.waiter is not None:
+                if not await self._answer_or_hang_up():
+                    transport.broken = True
+                    return
+            elif client.halted or not more:
+                return
+            else:
+                await trio.lowlevel.checkpoint()
+            server.begin()
+            more = transport.advance()
+            server.end()
+
+    async def _answer_or_hang_up(self) -> bool:
+        """Answer the blocked client, reading on meanwhile to notice a hang-up."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            answered = await self._answer_blocked()
+            nursery.cancel_scope.cancel()
+        return answered
+
+    async def _watch(self) -> None:
+        """Read one piece ahead while the client is blocked; what comes is run later."""
+        try:
+            data = await self._stream.receive_some(RECEIVE_SIZE)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        if data:
+            self.transport.parser.feed(bytes(data))
+        else:
+            self.transport.eof = True
+            self.attend()
+
+    async def _send(self) -> None:
+        """Send output as it comes."""
+        transport = self.transport
+        backlog = transport.backlog
+        while True:
+            await self._output.wait()
+            self._output = trio.Event()
+            while backlog:
+                chunk = backlog[0]
+                try:
+                    await self._stream.send_all(chunk)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    transport.broken = True
+                    backlog.clear()
+                    self.attend()
+                    return
+                backlog.popleft()
+                transport.backlog_bytes -= len(chunk)
+            if transport.eof or self.client.close_after_reply:
+                self.attend()

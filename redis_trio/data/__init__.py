@@ -1,0 +1,1 @@
+"""Data structures and number formats: values in, values out; knows nothing of commands."""

@@ -1,0 +1,33 @@
+"""The error replies of Redis, word for word.
+
+Handlers raise RedisError; `execute.call` turns it into an error reply. The first word of the
+message is the code that clients look at. Standard errors stand here under the names they have in
+Redis (server.c createSharedObjects); an error with only one place stands in that place.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis_trio.protocol.reply import RedisError as RedisError
+
+
+def wrong_arity(name: str) -> RedisError:
+    """The error for a command (`get`, `config|set`) with too few or too many arguments."""
+    return RedisError(f"ERR wrong number of arguments for '{name}' command")
+
+
+WRONGTYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
+SYNTAX: Final = "ERR syntax error"
+NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"
+NOT_A_FLOAT: Final = "ERR value is not a valid float"
+NO_SUCH_KEY: Final = "ERR no such key"
+OUT_OF_RANGE: Final = "ERR value is out of range"
+INDEX_OUT_OF_RANGE: Final = "ERR index out of range"
+SAME_OBJECT: Final = "ERR source and destination objects are the same"
+NOAUTH: Final = "NOAUTH Authentication required."
+OVERFLOW: Final = "ERR increment or decrement would overflow"
+STRING_TOO_LONG: Final = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+LOADING: Final = "LOADING Redis is loading the dataset in memory"
+READONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
+OOM: Final = "OOM command not allowed when used memory > 'maxmemory'."

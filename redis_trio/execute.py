@@ -1,0 +1,179 @@
+"""From a request to its reply: look up, check, admit, call.
+
+`process` takes one request of a client. The checks that can concern a client only in some state of
+it or of the server stand together in `admit`, in Redis's order, and are entered only while a flag
+says that one of them could matter. `call` runs the handler, counts, feeds and replies; it is the
+one place where a RedisError becomes an error reply.
+
+1. One reading of the clock a command: it ends when the next one begins (`ServerState.last_ns`).
+2. What a bug raises is answered as an internal error and logged with the command; that connection
+   is closed and the server goes on.
+
+Source: Redis server.c processCommand, call.
+"""
+
+from __future__ import annotations
+
+from redis_trio.blocking import Block, Waiter
+from redis_trio.client import BLOCKED, PAUSED, REPLY_ON, REPLY_SKIP, REPLY_SKIP_NEXT, Client
+from redis_trio.clock import perf_counter_ns
+from redis_trio.command import (
+    MAY_REPLICATE,
+    NO_AUTH,
+    PROTECTED,
+    WRITE,
+    Command,
+    lookup,
+    unknown_command,
+)
+from redis_trio.errors import NOAUTH, RedisError, wrong_arity
+from redis_trio.protocol.reply import NO_REPLY, Reply
+from redis_trio.protocol.request import Args
+from redis_trio.state import SLOW_NS
+from mypy_extensions import i64
+
+
+def process(client: Client, args: Args) -> None:
+    """Run one request; its reply is in `client.out` afterwards, unless the client is halted."""
+    reply = dispatch(client, args)
+    if reply is not NO_REPLY:
+        client.reply(reply)
+    if client.gated:
+        _after(client)
+
+
+def dispatch(client: Client, args: Args) -> Reply:
+    """Run one request and return its reply; an error is returned as a RedisError.
+
+    NO_REPLY: there is none, or not yet: the client is halted, blocked or paused.
+    """
+    server = client.server
+    command = server.commands.get(args[0])
+    if command is None or command.subcommands is not None:
+        command = lookup(server.commands, args)
+        if command is None:
+            error = unknown_command(server.commands, args)
+            server.count_error(error.code)
+            return error
+    count = len(args)
+    arity = command.arity
+    if command.handler is None or (arity != count if arity > 0 else count < -arity):
+        return _reject(client, command, wrong_arity(command.fullname))
+    if client.gated or server.gated or command.flags & PROTECTED:
+        refusal = admit(client, command, args)
+        if refusal is not None:
+            return refusal
+    return call(client, command, args)
+
+
+def call(client: Client, command: Command, args: Args) -> Reply:
+    """Run a command that has passed every check, count it and feed it; return its reply."""
+    server = client.server
+    dirty = server.dirty
+    client.command = command
+    handler = command.handler
+    assert handler is not None
+    try:
+        reply = handler(client, args)
+    except RedisError as exc:
+        reply = exc
+        command.failed_calls += 1
+        server.count_error(exc.code)
+    except Exception as exc:
+        return _internal_error(client, command, args, exc)
+    now: i64 = perf_counter_ns()
+    elapsed = now - server.last_ns
+    server.last_ns = now
+    if elapsed > SLOW_NS:
+        server.clock.refresh()
+    command.record(elapsed)
+    server.stats.total_commands += 1
+    feed = server.feed
+    if feed.active:
+        if server.dirty != dirty:
+            feed.add(client.db.index, args)
+        feed.forget_rewrite()
+    if isinstance(reply, Block):
+        _block(client, command, args, reply)
+        return NO_REPLY
+    return reply
+
+
+def _after(client: Client) -> None:
+    """What follows a command of a client with something unusual about it."""
+    client.server.no_touch = False
+    if client.reply_mode == REPLY_SKIP_NEXT:
+        client.reply_mode = REPLY_SKIP
+    elif client.reply_mode == REPLY_SKIP:
+        client.reply_mode = REPLY_ON
+        update_gate(client)
+
+
+def update_gate(client: Client) -> None:
+    """Set `client.gated` by what is unusual about the client."""
+    client.gated = not client.authenticated or client.no_touch or client.reply_mode != REPLY_ON
+
+
+def admit(client: Client, command: Command, args: Args) -> Reply:
+    """Make the checks that only some states call for.
+
+    Returns None if the command may run, else the reply instead: an error, or NO_REPLY where the
+    command has to wait.
+    """
+    server = client.server
+    flags = command.flags
+    if flags & PROTECTED and not _is_allowed(client, command):
+        name = command.fullname.split("|")[0]
+        return _reject(client, command, _protected_error(name.upper(), f"enable-{name}-command"))
+    if not client.authenticated and not flags & NO_AUTH:
+        return _reject(client, command, RedisError(NOAUTH))
+    if server.pause_until_ms and (server.pause_all or flags & (WRITE | MAY_REPLICATE)):
+        client.halted |= PAUSED
+        server.paused_clients.append(client)
+        return NO_REPLY
+    server.no_touch = client.no_touch
+    return None
+
+
+def _is_allowed(client: Client, command: Command) -> bool:
+    """Check a command that redis.conf must allow: no, yes, or local connections only."""
+    config = client.server.config
+    if command.fullname.startswith("debug"):
+        allowed = config.enable_debug_command
+    else:
+        allowed = config.enable_module_command
+    return allowed == "yes" or (allowed == "local" and client.is_local)
+
+
+def _protected_error(name: str, option: str) -> RedisError:
+    return RedisError(
+        f'ERR {name} command not allowed. If the {option} option is set to "local", '
+        "you can run it from a local connection, otherwise you need to set this option "
+        "in the configuration file, and then restart the server."
+    )
+
+
+def _reject(client: Client, command: Command, error: RedisError) -> RedisError:
+    """Count a command that is refused before it runs."""
+    command.rejected_calls += 1
+    client.server.count_error(error.code)
+    return error
+
+
+def _block(client: Client, command: Command, args: Args, block: Block) -> None:
+    """Halt the client until somebody answers it."""
+    server = client.server
+    waiter = Waiter(client, command, args, block, server.waiting)
+    server.waiting.add(waiter)
+    client.waiter = waiter
+    client.halted |= BLOCKED
+
+
+def _internal_error(client: Client, command: Command, args: Args, exc: Exception) -> RedisError:
+    """Answer for a bug: this connection is closed, everything else goes on."""
+    server = client.server
+    server.log.error("internal error in %r", args, exc_info=exc)
+    command.failed_calls += 1
+    server.count_error("ERR")
+    client.close_when_sent()
+    return RedisError("ERR internal error")

@@ -1,0 +1,1 @@
+"""The keyspace: databases, expiry, and the one door through which keys change."""

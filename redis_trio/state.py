@@ -1,0 +1,193 @@
+"""The state of one server: what everything in it can reach, and what two servers never share.
+
+Redis has `struct redisServer` for this. The core sees it as `client.server`; the shell
+(redis_trio/server.py) owns it, with the sockets and the tasks.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from redis_trio.blocking import Waiting
+from redis_trio.client import Client, Transport
+from redis_trio.clock import Clock, perf_counter_ns
+from redis_trio.command import Command, build_table
+from redis_trio.feed import Feed
+from redis_trio.keyspace.database import Database
+from redis_trio.protocol.request import Limits
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from redis_trio.config import Config
+
+REDIS_VERSION: Final = "7.4.1"
+"""The Redis version whose behaviour this server has, as HELLO and INFO report it."""
+
+SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
+
+
+class Stats:
+    """The counters of INFO stats; CONFIG RESETSTAT starts them again."""
+
+    __slots__ = (
+        "connections_received",
+        "error_replies",
+        "errors",
+        "expired_keys",
+        "keyspace_hits",
+        "keyspace_misses",
+        "net_input_bytes",
+        "net_output_bytes",
+        "output_limit_disconnections",
+        "query_limit_disconnections",
+        "reads_processed",
+        "rejected_connections",
+        "total_commands",
+        "unexpected_error_replies",
+        "writes_processed",
+    )
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Set every counter to zero."""
+        self.connections_received: i64 = 0
+        self.rejected_connections: i64 = 0
+        self.total_commands: i64 = 0
+        self.keyspace_hits: i64 = 0
+        self.keyspace_misses: i64 = 0
+        self.expired_keys: i64 = 0
+        self.net_input_bytes: i64 = 0
+        self.net_output_bytes: i64 = 0
+        self.reads_processed: i64 = 0
+        self.writes_processed: i64 = 0
+        self.error_replies: i64 = 0
+        self.unexpected_error_replies: i64 = 0
+        self.query_limit_disconnections: i64 = 0
+        self.output_limit_disconnections: i64 = 0
+        self.errors: dict[str, int] = {}  # error replies by code
+
+
+class ServerState:
+    """One server's data and rooms.
+
+    Attributes:
+      dbs: the databases by number.
+      commands: the command table: `{name in upper or lower case: Command}`.
+      clients: the connected clients by id, oldest first.
+      pending_writes: clients whose output is flushed when the unit of work in hand ends.
+      dirty: changes since the last save.
+      listening: whether `modified` has anybody to tell.
+      gated: whether any check of `execute.admit` could concern any client.
+      last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
+      pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
+      asleep_until_s: DEBUG SLEEP, in the Trio clock's seconds; 0 while awake.
+    """
+
+    __slots__ = (
+        "active_expire",
+        "asleep_s",
+        "blocked_count",
+        "clients",
+        "clock",
+        "commands",
+        "config",
+        "current_client",
+        "dbs",
+        "dirty",
+        "feed",
+        "gated",
+        "last_ns",
+        "latency_tracking",
+        "limits",
+        "listening",
+        "log",
+        "next_client_id",
+        "no_touch",
+        "paused_clients",
+        "pause_all",
+        "pause_until_ms",
+        "pending_writes",
+        "port",
+        "replid",
+        "rng",
+        "run_id",
+        "shutdown",
+        "start_ms",
+        "stats",
+        "waiting",
+        "wake_keeper",
+    )
+
+    def __init__(self, config: Config, clock: Clock, log: logging.Logger) -> None:
+        self.config = config
+        self.clock = clock
+        self.log = log
+        self.rng = random.Random()
+        self.run_id = secrets.token_hex(20)
+        self.replid = secrets.token_hex(20)
+        self.start_ms: i64 = clock.now_ms
+        self.port = 0
+        self.stats = Stats()
+        self.limits = Limits(config.proto_max_bulk_len)
+        self.feed = Feed()
+        self.waiting = Waiting()
+        self.commands: dict[bytes, Command] = build_table()
+        self.dbs: list[Database] = [Database(self, i) for i in range(config.databases)]
+        self.clients: dict[int, Client] = {}
+        self.next_client_id = 0
+        self.current_client: Client | None = None
+        self.pending_writes: list[Client] = []
+        self.paused_clients: list[Client] = []
+        self.pause_until_ms: i64 = 0
+        self.pause_all = False
+        self.asleep_s = 0.0
+        self.dirty: i64 = 0
+        self.last_ns: i64 = 0
+        self.listening = False
+        self.gated = False
+        self.no_touch = False
+        self.active_expire = True
+        self.latency_tracking = True
+        self.wake_keeper: Callable[[], None] | None = None
+        self.shutdown: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """Begin a unit of work: read the clocks."""
+        self.clock.refresh()
+        self.last_ns = perf_counter_ns()
+
+    def end(self) -> None:
+        """End a unit of work: everything it wrote to any client is flushed."""
+        if self.feed.active:
+            self.feed.flush()
+        while self.pending_writes:
+            clients = self.pending_writes
+            self.pending_writes = []
+            for client in clients:
+                client.scheduled = False
+                client.transport.flush()
+
+    def new_client(self, transport: Transport) -> Client:
+        """Return a client with the next id, not yet in `clients`."""
+        self.next_client_id += 1
+        return Client(self, transport, self.next_client_id)
+
+    def count_error(self, code: str) -> None:
+        """Count an error reply."""
+        stats = self.stats
+        stats.error_replies += 1
+        stats.errors[code] = stats.errors.get(code, 0) + 1
+
+    def key_modified(self, db: Database, key: bytes) -> None:
+        """Tell whoever watches, tracks or waits for a key that it changed."""
+
+    def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
+        """Fire a keyspace event."""

@@ -1,0 +1,412 @@
+"""The synchronous half of a connection: bytes in, commands run, bytes out, never waiting.
+
+`Transport` parses and executes what a client sent, a bounded amount at a time. `SocketTransport`
+reads and writes a non-blocking socket itself; `Poller` finds out which sockets are ready and
+drives them, a bounded amount a turn. `StreamTransport` is fed by a task that reads any
+`trio.abc.Stream`. What has to wait is left to the connection's task, which is told through the two
+callbacks: `attend` (blocked, closing, hung up: look what it is) and `drain` (the peer does not take
+its output as fast as it comes).
+
+1. Bytes leave in the order in which they were produced: what a short write leaves over goes to
+   `backlog`, and while there is a backlog everything else queues behind it.
+2. No further bytes are read while commands wait, so a client's backpressure is its own.
+3. While a client is halted its socket is only watched for hang-up.
+
+This file is compiled and knows no trio. Costs are measured by benchmarks/compare.py.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64
+
+from redis_trio import client as client_module
+from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client
+from redis_trio.clock import perf_counter_ns
+from redis_trio.execute import process
+from redis_trio.protocol.reply import encode_error
+from redis_trio.protocol.request import Args, RequestParser
+from redis_trio.state import ServerState
+
+READ_SIZE: Final = 16 * 1024
+BIG_READ_SIZE: Final = 1024 * 1024
+BATCH: Final = 64  # commands parsed and run between two looks at the clock
+SLICE_NS: Final = 500_000  # after so long a client's further commands wait for their turn
+TURN_NS: Final = 1_000_000  # after so long a turn of the hub ends
+EVENTS: Final = 128  # ready sockets taken in one poll
+JOIN_MAX: Final = 512 * 1024  # chunks are joined for one send up to about this size
+
+POLL_IN: Final = 0x001  # EPOLLIN, EPOLLHUP, EPOLLERR, EPOLLRDHUP
+POLL_ERR: Final = 0x008
+POLL_HUP: Final = 0x010
+POLL_RDHUP: Final = 0x2000
+
+
+class Transport(client_module.Transport):
+    """What all transports share: the parser, the commands that wait, the output that waits.
+
+    Attributes:
+      backlog: output that the peer has not taken, in order.
+      eof: the peer has ended its side.
+      broken: the connection failed; nothing can be sent any more.
+    """
+
+    def __init__(self, server: ServerState, attend: Callable[[], None]) -> None:
+        self.server = server
+        self.client = server.new_client(self)
+        self.parser = RequestParser(server.limits)
+        self.backlog: deque[bytes | memoryview] = deque()
+        self.backlog_bytes: i64 = 0
+        self.eof = False
+        self.broken = False
+        self._attend = attend
+        self._waiting: list[Args] = []  # parsed commands, from _next on still to be run
+        self._next: i64 = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        return self.backlog_bytes
+
+    @property
+    def pending_chunks(self) -> int:
+        return len(self.backlog)
+
+    @property
+    def query_bytes(self) -> int:
+        return self.parser.buffered_bytes
+
+    def close(self) -> None:
+        self._attend()
+
+    def receive(self, data: bytes) -> bool:
+        """Take bytes from the peer and run what they complete; see `advance`."""
+        server = self.server
+        size: i64 = len(data)
+        server.stats.net_input_bytes += size
+        server.stats.reads_processed += 1
+        self.client.net_in += size
+        self.client.active_ms = server.clock.now_ms
+        self.parser.feed(data)
+        return self.advance()
+
+    def advance(self) -> bool:
+        """Run commands that wait, for SLICE_NS at most.
+
+        Returns True if there are more to run at once; False if more bytes are needed or the
+        client is halted.
+        """
+        client = self.client
+        parser = self.parser
+        server = self.server
+        server.current_client = client
+        started: i64 = perf_counter_ns()
+        server.last_ns = started
+        more = False
+        while True:
+            waiting = self._waiting
+            index: i64 = self._next
+            count: i64 = len(waiting)
+            if index >= count:
+                waiting = parser.parse(BATCH if client.authenticated else 1)
+                index = 0
+                count = len(waiting)
+                if count == 0:
+                    self._parsed_all()
+                    break
+            while index < count:
+                process(client, waiting[index])
+                if client.halted:
+                    if not client.halted & PAUSED:
+                        index += 1
+                    break
+                index += 1
+            if index < count:
+                self._waiting = waiting
+                self._next = index
+            else:
+                self._waiting = []
+                self._next = 0
+            if client.halted:
+                if client.halted & (BLOCKED | CLOSING):
+                    self._attend()
+                break
+            if server.last_ns - started > SLICE_NS:
+                more = True
+                break
+        server.current_client = None
+        if client.out:
+            client.schedule_write()
+        return more
+
+    def _parsed_all(self) -> None:
+        """Nothing complete is left: look at what made that so."""
+        parser = self.parser
+        error = parser.error
+        client = self.client
+        if error is not None:
+            self.server.log.info("Protocol error (%s) from client %s", error, client.addr)
+            self.server.count_error("ERR")
+            client.out.append(encode_error("ERR Protocol error: " + error))
+            client.close_when_sent()
+            self._attend()
+            return
+        held = parser.buffered_bytes
+        limit = self.server.config.client_query_buffer_limit
+        if held > limit or (held > 1024 * 1024 and not client.authenticated):
+            self.server.stats.query_limit_disconnections += 1
+            self.server.log.warning("Closing client that reached max query buffer length")
+            client.close()
+
+    def _take_output(self) -> bytes:
+        """Join the chunks that wait in `client.out` and empty it."""
+        out = self.client.out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return data
+
+    def _count_output(self, size: i64) -> None:
+        stats = self.server.stats
+        stats.net_output_bytes += size
+        stats.writes_processed += 1
+        self.client.net_out += size
+
+    def _keep(self, data: bytes | memoryview) -> None:
+        """Queue output behind what the peer has not taken yet."""
+        self.backlog.append(data)
+        self.backlog_bytes += len(data)
+
+
+class SocketTransport(Transport):
+    """A non-blocking stream socket, read and written directly.
+
+    Args:
+      drain: called when a write was short, to have somebody call `send_backlog` when the socket is
+        writable; not called again before `send_backlog` returned True.
+    """
+
+    def __init__(
+        self,
+        server: ServerState,
+        sock: socket.socket,
+        attend: Callable[[], None],
+        drain: Callable[[], None],
+        poller: Poller,
+    ) -> None:
+        super().__init__(server, attend)
+        self.sock = sock
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes], int] = sock.send
+        self._drain = drain
+        self._draining = False
+        self._poller = poller
+        self._fd = sock.fileno()
+        self.queued = False  # in the poller's queue
+
+    @property
+    def fd(self) -> int:
+        return self._fd
+
+    def readable(self) -> bool:
+        """Read once and run what came; see `advance`."""
+        wanted = self.parser.wanted_bytes
+        try:
+            data = self._recv(READ_SIZE if wanted <= READ_SIZE else min(wanted, BIG_READ_SIZE))
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.broken = True
+            self._attend()
+            return False
+        if not data:
+            self.eof = True
+            self._attend()
+            return False
+        return self.receive(data)
+
+    def flush(self) -> None:
+        out = self.client.out
+        if not out or self.broken:
+            out.clear()
+            return
+        data = self._take_output()
+        size: i64 = len(data)
+        self._count_output(size)
+        if self.backlog:
+            self._keep(data)
+            return
+        try:
+            sent: i64 = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.broken = True
+            self._attend()
+            return
+        if sent < size:
+            self._keep(memoryview(data)[sent:])
+            if not self._draining:
+                self._draining = True
+                self._drain()
+        elif self.client.close_after_reply:
+            self._attend()
+
+    def send_backlog(self) -> bool:
+        """Send queued output as far as the socket takes it; True when nothing is left."""
+        backlog = self.backlog
+        while backlog:
+            chunk = backlog[0]
+            try:
+                sent = self.sock.send(chunk)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self.broken = True
+                backlog.clear()
+                self.backlog_bytes = 0
+                self._attend()
+                break
+            self.backlog_bytes -= sent
+            if sent < len(chunk):
+                backlog[0] = memoryview(chunk)[sent:]
+                return False
+            backlog.popleft()
+        self._draining = False
+        if self.client.close_after_reply:
+            self._attend()
+        return True
+
+    def resume(self) -> None:
+        self._poller.enqueue(self)
+
+
+class StreamTransport(Transport):
+    """Any `trio.abc.Stream`, read and written by the connection's tasks.
+
+    Args:
+      drain: called when there is output; whoever is woken sends `backlog` chunk by chunk.
+    """
+
+    def __init__(
+        self,
+        server: ServerState,
+        attend: Callable[[], None],
+        drain: Callable[[], None],
+        go_on: Callable[[], None],
+    ) -> None:
+        super().__init__(server, attend)
+        self._drain = drain
+        self._go_on = go_on
+
+    def flush(self) -> None:
+        out = self.client.out
+        if not out or self.broken:
+            out.clear()
+            return
+        data = self._take_output()
+        self._count_output(len(data))
+        self._keep(data)
+        self._drain()
+
+    def resume(self) -> None:
+        self._go_on()
+
+
+class Poller:
+    """Which sockets are ready, and the clients that have more to run at once.
+
+    Attributes:
+      epoll: the kernel's side; its file descriptor is readable when any socket is ready.
+    """
+
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
+        self.epoll = select.epoll()
+        self._poll: Callable[[float, int], list[tuple[int, int]]] = self.epoll.poll
+        self._transports: dict[int, SocketTransport] = {}
+        self._muted: set[int] = set()  # watched for hang-up only
+        self._queue: deque[SocketTransport] = deque()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.epoll.register(self._wake_fd, POLL_IN)
+
+    @property
+    def busy(self) -> bool:
+        """Whether clients wait for their turn."""
+        return bool(self._queue)
+
+    def add(self, transport: SocketTransport) -> None:
+        """Watch a socket."""
+        self._transports[transport.fd] = transport
+        self.epoll.register(transport.fd, POLL_IN | POLL_RDHUP)
+
+    def remove(self, transport: SocketTransport) -> None:
+        """Forget a socket, which must still be open."""
+        if self._transports.pop(transport.fd, None) is not None:
+            self._muted.discard(transport.fd)
+            self.epoll.unregister(transport.fd)
+
+    def enqueue(self, transport: SocketTransport) -> None:
+        """Let a client go on that was halted."""
+        if not transport.queued:
+            transport.queued = True
+            self._queue.append(transport)
+            os.eventfd_write(self._wake_fd, 1)
+
+    def close(self) -> None:
+        """Close the kernel's side."""
+        self.epoll.close()
+        os.close(self._wake_fd)
+
+    def turn(self) -> bool:
+        """Serve each ready client once, for TURN_NS at most; return whether any was."""
+        events = self._poll(0, EVENTS)
+        queue = self._queue
+        if not events and not queue:
+            return False
+        server = self.server
+        server.begin()
+        started: i64 = server.last_ns
+        for _ in range(len(queue)):
+            transport = queue.popleft()
+            transport.queued = False
+            if transport.fd in self._transports and not transport.client.halted:
+                self._unmute(transport)
+                if transport.advance():
+                    transport.queued = True
+                    queue.append(transport)
+            if server.last_ns - started > TURN_NS:
+                break
+        for fd, mask in events:
+            ready = self._transports.get(fd)
+            if ready is None:
+                if fd == self._wake_fd:
+                    os.eventfd_read(fd)
+            elif ready.client.halted:
+                self._event_while_halted(ready, mask)
+            elif not ready.queued and ready.readable():
+                ready.queued = True
+                queue.append(ready)
+            if server.last_ns - started > TURN_NS:
+                break  # the kernel reports the others again
+        server.end()
+        return True
+
+    def _event_while_halted(self, transport: SocketTransport, mask: int) -> None:
+        """A halted client sent more, which waits, or went away."""
+        if mask & (POLL_RDHUP | POLL_HUP | POLL_ERR):
+            transport.eof = True
+            self.remove(transport)
+            transport.close()
+        elif transport.fd not in self._muted:
+            self._muted.add(transport.fd)
+            self.epoll.modify(transport.fd, POLL_RDHUP)
+
+    def _unmute(self, transport: SocketTransport) -> None:
+        if transport.fd in self._muted:
+            self._muted.discard(transport.fd)
+            self.epoll.modify(transport.fd, POLL_IN | POLL_RDHUP)

@@ -1,0 +1,69 @@
+"""Commands by value: a server's state and a client with nothing around them, no I/O, no tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+import redis_trio.commands  # noqa: F401  (registers every command)
+from redis_trio.client import Client, Transport
+from redis_trio.clock import Clock
+from redis_trio.config import Config
+from redis_trio.execute import dispatch
+from redis_trio.protocol.reply import Reply
+from redis_trio.protocol.request import split_inline
+from redis_trio.state import ServerState
+
+
+class FakeTime:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+
+
+Run = Callable[..., Reply]
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def state(time: FakeTime) -> ServerState:
+    return ServerState(Config(), Clock(virtual=time), logging.getLogger("redis_trio.test"))
+
+
+@pytest.fixture
+def client(state: ServerState) -> Client:
+    return state.new_client(Transport())
+
+
+@pytest.fixture
+def run(client: Client) -> Run:
+    """Run one command, given as a line in redis-cli's syntax or word by word.
+
+    Returns the reply's value; an error is returned as a RedisError.
+    """
+
+    def run(*words: str | bytes | int | float) -> Reply:
+        if len(words) == 1:
+            line = words[0]
+            args = split_inline(line if isinstance(line, bytes) else str(line).encode())
+            assert args is not None
+        else:
+            args = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        client.server.begin()
+        return dispatch(client, args)
+
+    return run
