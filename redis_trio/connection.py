@@ -18,6 +18,7 @@ from typing import Final
 import trio
 
 from redis_trio.client import BLOCKED, PAUSED, Client
+from redis_trio.keeper import awake
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, SocketTransport, StreamTransport, Transport
 
@@ -193,6 +194,7 @@ class StreamConnection(Connection):
         transport = self.transport
         server = self.server
         client = self.client
+        await awake(server)
         server.begin()
         more = transport.receive(data)
         server.end()
@@ -210,6 +212,7 @@ class StreamConnection(Connection):
                 return
             else:
                 await trio.lowlevel.checkpoint()
+            await awake(server)
             server.begin()
             more = transport.advance()
             server.end()

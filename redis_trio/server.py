@@ -1,50 +1,442 @@
-"""serve_redis: the server as one task in the caller's nursery, and all that hangs on it."""
+"""The server: its tasks, its sockets, and the API with which a Trio application embeds it.
+
+The nursery tree, all of it inside the one task that `serve_redis` starts:
+
+    server task
+    ├─ accept loop, one for each listening socket
+    ├─ connection task + nursery, one for each client
+    ├─ hub: readiness of all idle plain sockets
+    └─ keeper: one task asleep until the next deadline
+
+Cancelling the caller's nursery stops all of it; so does `aclose()`, which lets replies in flight
+out first. Nothing that happens in a connection reaches the caller.
+"""
 
 from __future__ import annotations
 
 import errno
 import logging
+import os
+import select
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
 
 import trio
 
-from redis_trio import commands as commands  # registers every command
+import redis_trio.commands  # noqa: F401  (declares every command)
+from redis_trio.client import PAUSED
 from redis_trio.clock import Clock
 from redis_trio.config import Config
 from redis_trio.connection import Connection, SocketConnection, StreamConnection
+from redis_trio.execute import dispatch
 from redis_trio.hub import run_hub
+from redis_trio.jobs import standard_jobs
+from redis_trio.keeper import Keeper, awake
+from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
+from redis_trio.protocol.plain import PlainReply, plain_reply
+from redis_trio.protocol.reply import NO_REPLY, RedisError
 from redis_trio.state import ServerState
-from redis_trio.transport import Poller
+from redis_trio.transport import Poller, Transport
+
+ACCEPT_MAX: Final = 1000  # connections taken between two checkpoints
+GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
+EXHAUSTED_S: Final = 0.1  # until the next try when there are no file descriptors left
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+HAS_EPOLL: Final = hasattr(select, "epoll")
+
+Word = str | bytes | int | float
+
+
+class InProcess(Transport):
+    """The transport of a client that is a call from inside the process: there is no peer."""
+
+    def __init__(self, server: ServerState) -> None:
+        self.resumed = trio.Event()
+        super().__init__(server, self._notice)
+
+    def _notice(self) -> None:
+        self.resumed.set()
+
+    def flush(self) -> None:
+        self.client.out.clear()
+
+    def resume(self) -> None:
+        self.resumed.set()
 
 
 class RedisServer:
-    def __init__(self, config: Config) -> None:
-        self.state = ServerState(config, Clock(), logging.getLogger("redis_trio"))
-        self.poller = Poller(self.state)
+    """A running server, as `serve_redis` returns it.
 
-    async def run(self, host: str, port: int, *, task_status=trio.TASK_STATUS_IGNORED) -> None:
-        sock = socket.create_server((host, port), backlog=511)
-        sock.setblocking(False)
-        self.port = sock.getsockname()[1]
-        self.state.begin()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_hub, self.poller)
-            task_status.started(self)
+    Attributes:
+      state: everything inside; not part of the stable API.
+      config: its configuration; change it with CONFIG SET.
+    """
+
+    def __init__(self, config: Config, *, pick_port: bool = False) -> None:
+        trio_clock = trio.lowlevel.current_clock()
+        is_system_clock = type(trio_clock).__qualname__ == "SystemClock"
+        clock = Clock() if is_system_clock else Clock(virtual=trio_clock.current_time)
+        self.config = config
+        self._pick_port = pick_port
+        self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
+        self._poller = Poller(self.state) if HAS_EPOLL else None
+        self._keeper = Keeper(self.state, standard_jobs(self.state))
+        self._listening: list[_Listening] = []
+        self._nursery: trio.Nursery | None = None
+        self._closing = trio.Event()
+        self._closed = trio.Event()
+        self._client_gone = trio.Event()
+        self.state.shutdown = self._closing.set
+
+    @property
+    def addresses(self) -> list[tuple[str, int] | str]:
+        """Where it listens: (host, port) pairs, and paths of unix sockets."""
+        found: list[tuple[str, int] | str] = []
+        for listening in self._listening:
+            name = listening.sock.getsockname()
+            found.append(name if isinstance(name, str) else (name[0], name[1]))
+        return found
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on; 0 if there is none."""
+        return self.state.port
+
+    @property
+    def url(self) -> str:
+        """A URL for clients: `redis://127.0.0.1:6379`, or `unix:///path`."""
+        for address in self.addresses:
+            if isinstance(address, tuple):
+                host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
+                return f"redis://[{host}]:{self.port}" if ":" in host else f"redis://{host}:{self.port}"
+        for address in self.addresses:
+            return f"unix://{address}"
+        raise RuntimeError("the server listens nowhere")
+
+    async def execute(self, *words: Word) -> PlainReply:
+        """Run one command inside the process, as a client of database 0 of its own would.
+
+        Args:
+          words: the command and its arguments; text is encoded as UTF-8.
+
+        Returns:
+          The reply in Python's types: bytes (simple strings too), int, float, bool, None, list,
+          dict, set.
+
+        Raises:
+          RedisError: the command was answered with an error.
+          ClosedResourceError: the server is not running.
+
+        Cancellation: a command that has begun is finished; a blocking command that is cancelled
+        has not taken anything.
+        """
+        if self._nursery is None:
+            raise trio.ClosedResourceError("the server is not running")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await awake(self.state)
+        args = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        if not args:
+            raise ValueError("a command has at least a name")
+        state = self.state
+        transport = InProcess(state)
+        client = transport.client
+        client.resp = 3
+        client.set_trusted()
+        waited = False
+        while True:
+            state.begin()
+            reply = dispatch(client, args)
+            state.end()
+            if not client.halted & PAUSED:
+                break
+            waited = True
+            await transport.resumed.wait()
+            transport.resumed = trio.Event()
+        if client.waiter is not None:
+            waited = True
+            reply = await client.waiter.wait()
+        if not waited:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        if isinstance(reply, RedisError):
+            raise reply
+        return None if reply is NO_REPLY else plain_reply(reply)
+
+    async def connect(self) -> trio.abc.HalfCloseableStream:
+        """Return an in-memory stream to the server: a connection without a socket.
+
+        Raises:
+          ClosedResourceError: the server is not running.
+        """
+        if self._nursery is None or self._closing.is_set():
+            raise trio.ClosedResourceError("the server is not running")
+        from trio.testing import memory_stream_pair
+
+        ours, theirs = memory_stream_pair()
+        self._start(StreamConnection(self.state, theirs))
+        await trio.lowlevel.checkpoint()
+        return ours
+
+    async def aclose(self) -> None:
+        """Stop accepting, let replies in flight out (5 s at most), close everything.
+
+        Returns when nothing of the server is left. A second call waits for the first.
+        """
+        self._closing.set()
+        await self._closed.wait()
+
+    # -- its task
+
+    async def _run(self, started: trio.TaskStatus[RedisServer]) -> None:
+        """Be the server task: returns when the server has been closed."""
+        failure: BaseException | None = None
+        try:
+            self.state.begin()
+            self._listening = self._bind()
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                if self._poller is not None:
+                    nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
+                nursery.start_soon(self._keeper.run, name="redis keeper")
+                for listening in self._listening:
+                    nursery.start_soon(self._accept, listening, name="redis accept")
+                started.started(self)
+                await self._closing.wait()
+                self._stop_listening()
+                await self._let_out()
+                nursery.cancel_scope.cancel()
+        except* Exception as group:
+            failure = group.exceptions[0] if len(group.exceptions) == 1 else group
+        finally:
+            self._nursery = None
+            self._closing.set()
+            self._stop_listening()
+            if self._poller is not None:
+                self._poller.close()
+            self._closed.set()
+        if failure is not None:
+            raise failure
+
+    async def _let_out(self) -> None:
+        """Close every client when its peer has taken what it is owed, GRACE_S at most."""
+        state = self.state
+        with trio.move_on_after(GRACE_S):
+            for client in list(state.clients.values()):
+                client.close_when_sent()
+                client.transport.close()
+            state.end()
+            while state.clients:
+                self._client_gone = trio.Event()
+                await self._client_gone.wait()
+
+    # -- connections
+
+    async def _accept(self, listening: _Listening) -> None:
+        """Take connections from one listening socket."""
+        sock = listening.sock
+        with listening.scope:
             while True:
-                await trio.lowlevel.wait_readable(sock)
-                for _ in range(1000):
-                    try:
-                        conn, addr = sock.accept()
-                    except BlockingIOError:
-                        break
-                    conn.setblocking(False)
-                    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    nursery.start_soon(self.serve, SocketConnection(self.state, conn, self.poller))
+                try:
+                    await trio.lowlevel.wait_readable(sock)
+                    for _ in range(ACCEPT_MAX):
+                        self._connected(*sock.accept())
+                except BlockingIOError:
+                    continue
+                except OSError as exc:
+                    if exc.errno not in _EXHAUSTED:
+                        raise
+                    self.state.log.warning("Accepting client connection: %s", exc.strerror)
+                    await trio.sleep(EXHAUSTED_S)
 
-    async def serve(self, connection: Connection) -> None:
-        self.state.clients[connection.client.id] = connection.client
+    def _connected(self, sock: socket.socket, address: object) -> None:
+        """Begin to serve an accepted socket, or refuse it."""
+        state = self.state
+        sock.setblocking(False)
+        if len(state.clients) >= self.config.maxclients:
+            state.stats.rejected_connections += 1
+            try:
+                sock.send(b"-ERR max number of clients reached\r\n")
+            except OSError:
+                pass  # the peer did not wait for it
+            sock.close()
+            return
+        unix = sock.family == socket.AF_UNIX
+        try:
+            if not unix:
+                set_options(sock, self.config.tcp_keepalive)
+            connection = self._connection(sock)
+            client = connection.client
+            client.unix = unix
+            client.laddr = sock.getsockname() if unix else address_text(sock.getsockname())
+            client.addr = f"{client.laddr}:0" if unix else address_text(address)
+        except OSError:  # reset by the peer before it was accepted
+            sock.close()
+            return
+        if unix:
+            client.laddr = client.addr
+        self._start(connection)
+
+    def _connection(self, sock: socket.socket) -> Connection:
+        if self._poller is not None:
+            return SocketConnection(self.state, sock, self._poller)
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        return StreamConnection(self.state, stream)
+
+    def _start(self, connection: Connection) -> None:
+        client = connection.client
+        self.state.stats.connections_received += 1
+        self.state.clients[client.id] = client
+        assert self._nursery is not None
+        self._nursery.start_soon(self._serve, connection, name=f"redis client {client.id}")
+
+    async def _serve(self, connection: Connection) -> None:
+        """Be a connection's task: whatever happens in it ends here."""
+        client = connection.client
         try:
             await connection.run()
+        except* Exception as group:
+            self.state.log.error("client %d: internal error", client.id, exc_info=group)
         finally:
-            del self.state.clients[connection.client.id]
+            self.state.clients.pop(client.id, None)
+            client.disconnected()
+            self._client_gone.set()
+
+    # -- listening
+
+    def _bind(self) -> list[_Listening]:
+        """Open the listening sockets that the configuration asks for.
+
+        Raises:
+          OSError: one of them cannot be had; nothing is left open.
+        """
+        config = self.config
+        sockets: list[socket.socket] = []
+        try:
+            if config.port or self._pick_port:
+                sockets += listen_tcp(config.bind, config.port, config.tcp_backlog)
+                self.state.port = sockets[0].getsockname()[1] if sockets else 0
+            if config.unixsocket:
+                path = os.path.join(config.dir, config.unixsocket)
+                sockets.append(listen_unix(path, config.unixsocketperm, config.tcp_backlog))
+        except BaseException:
+            for sock in sockets:
+                sock.close()
+            raise
+        return [_Listening(sock) for sock in sockets]
+
+    def _stop_listening(self) -> None:
+        for listening in self._listening:
+            listening.close()
+        self._listening = []
+
+
+class _Listening:
+    """A listening socket and the scope of its accept loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.scope = trio.CancelScope()
+
+    def close(self) -> None:
+        """Stop accepting; the file of a unix socket goes too."""
+        self.scope.cancel()
+        if self.sock.family == socket.AF_UNIX and self.sock.fileno() >= 0:
+            try:
+                os.unlink(self.sock.getsockname())
+            except FileNotFoundError:
+                pass
+        self.sock.close()
+
+
+async def run_redis(
+    port: int = 6379,
+    *,
+    host: str | Sequence[str] = "127.0.0.1",
+    task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED,
+    **config: str | int | bool,
+) -> None:
+    """Run a server until it is closed or cancelled; for `nursery.start`.
+
+    `server = await nursery.start(run_redis, 0)`; see `serve_redis` for the arguments and errors.
+    """
+    hosts = host if isinstance(host, str) else " ".join(host)
+    options = Config.from_options({"port": port, "bind": hosts, **config})
+    await RedisServer(options, pick_port=True)._run(task_status)
+
+
+async def serve_redis(
+    nursery: trio.Nursery,
+    port: int = 6379,
+    *,
+    host: str | Sequence[str] = "127.0.0.1",
+    **config: str | int | bool,
+) -> RedisServer:
+    """Start a server in `nursery`; it runs until it is closed or the nursery is cancelled.
+
+    Args:
+      nursery: owns everything the server starts; nothing outlives it.
+      port: TCP port; 0 picks a free one.
+      host: the address to listen on, or several; loopback unless you say otherwise.
+      config: parameters of redis.conf, with underscores: `maxclients=100`, `appendonly="yes"`.
+
+    Returns:
+      The server, loaded and listening.
+
+    Raises:
+      OSError: it cannot listen there.
+      ConfigError: there is no such parameter, or it does not take that value.
+    """
+    server: RedisServer = await nursery.start(
+        partial(run_redis, port, host=host, **config), name="redis server"
+    )
+    return server
+
+
+@asynccontextmanager
+async def open_redis(
+    port: int = 0,
+    *,
+    host: str | Sequence[str] = "127.0.0.1",
+    **config: str | int | bool,
+) -> AsyncIterator[RedisServer]:
+    """Run a server for the time of an `async with` block; the arguments are `serve_redis`'s."""
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        server = await serve_redis(nursery, port, host=host, **config)
+        try:
+            yield server
+        except BaseException as exc:  # raised again below, outside of the nursery's group
+            failure = exc
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def run_server(
+    config: Config, *, task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run the standalone server: listen as `config` says, stop on SIGTERM and SIGINT.
+
+    Raises:
+      OSError: it cannot listen as configured.
+    """
+    server = RedisServer(config)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, server)
+        await server._run(task_status)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(
+    server: RedisServer, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    names = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT"}
+    with trio.open_signal_receiver(*names) as signals:
+        task_status.started()
+        async for number in signals:
+            name = names[signal.Signals(number)]
+            server.state.log.warning("Received %s scheduling shutdown...", name)
+            server.state.shutdown()

@@ -88,12 +88,16 @@ class ServerState:
       gated: whether any check of `execute.admit` could concern any client.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
-      asleep_until_s: DEBUG SLEEP, in the Trio clock's seconds; 0 while awake.
+      asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
+        seconds, once begun.
+      keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
+      wake_keeper: to be called when an earlier one appears.
     """
 
     __slots__ = (
         "active_expire",
         "asleep_s",
+        "asleep_until",
         "blocked_count",
         "clients",
         "clock",
@@ -104,6 +108,7 @@ class ServerState:
         "dirty",
         "feed",
         "gated",
+        "keeper_ms",
         "last_ns",
         "latency_tracking",
         "limits",
@@ -149,6 +154,7 @@ class ServerState:
         self.pause_until_ms: i64 = 0
         self.pause_all = False
         self.asleep_s = 0.0
+        self.asleep_until = 0.0
         self.dirty: i64 = 0
         self.last_ns: i64 = 0
         self.listening = False
@@ -156,6 +162,7 @@ class ServerState:
         self.no_touch = False
         self.active_expire = True
         self.latency_tracking = True
+        self.keeper_ms: i64 = -1
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
 

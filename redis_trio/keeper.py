@@ -1,0 +1,90 @@
+"""The keeper: one task, asleep until the next thing is due.
+
+There is no periodic timer anywhere in the server. Each kind of work that becomes due at some moment
+is a Job that knows when; the keeper sleeps until the earliest, does a slice of what is due, lets
+others run and looks again. With nothing due it sleeps for ever, so an idle server never wakes and
+virtual time can jump.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import trio
+
+from redis_trio.keyspace.expire import NEVER
+from redis_trio.state import ServerState
+
+
+ROUNDING_S: Final = 1e-6  # so that the clock has surely passed the deadline on waking
+
+
+class Job(Protocol):
+    """Something that becomes due."""
+
+    def next_ms(self) -> int:
+        """Return when there is something to do (ms since the epoch), NEVER if nothing is."""
+        ...
+
+    def run(self) -> None:
+        """Do what is due, for about a millisecond at most."""
+        ...
+
+
+class Keeper:
+    """Runs the jobs of one server when they are due."""
+
+    def __init__(self, server: ServerState, jobs: list[Job]) -> None:
+        self._server: Final = server
+        self._jobs = jobs
+        self._sleep: trio.CancelScope | None = None
+
+    def wake(self) -> None:
+        """Have the deadlines looked at again: there is one before `server.keeper_ms`."""
+        if self._sleep is not None:
+            self._sleep.cancel()
+
+    async def run(self) -> None:
+        """Keep until cancelled."""
+        server = self._server
+        server.wake_keeper = self.wake
+        try:
+            while True:
+                await self._sleep_until(self._next_ms())
+                await awake(server)
+                server.begin()
+                now_ms = server.clock.now_ms
+                for job in self._jobs:
+                    if NEVER < job.next_ms() <= now_ms:
+                        job.run()
+                server.end()
+        finally:
+            server.wake_keeper = None
+
+    def _next_ms(self) -> int:
+        """Return the earliest deadline, and have it known as `server.keeper_ms`."""
+        due = [when_ms for job in self._jobs if (when_ms := job.next_ms()) != NEVER]
+        next_ms = min(due, default=NEVER)
+        self._server.keeper_ms = next_ms
+        return next_ms
+
+    async def _sleep_until(self, next_ms: int) -> None:
+        deadline = float("inf")
+        if next_ms != NEVER:
+            delay_s = next_ms / 1000 - self._server.clock.time()
+            if delay_s <= 0:
+                await trio.lowlevel.checkpoint()
+                return
+            deadline = trio.current_time() + delay_s + ROUNDING_S
+        with trio.CancelScope(deadline=deadline) as self._sleep:
+            await trio.sleep_forever()
+        self._sleep = None
+
+
+async def awake(server: ServerState) -> None:
+    """Wait out DEBUG SLEEP; returns at once, without a checkpoint, if the server is awake."""
+    while server.asleep_s or server.asleep_until > trio.current_time():
+        if server.asleep_s:
+            server.asleep_until = trio.current_time() + server.asleep_s
+            server.asleep_s = 0.0
+        await trio.sleep_until(server.asleep_until)
