@@ -6,8 +6,10 @@ Redis has `struct redisServer` for this. The core sees it as `client.server`; th
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import sys
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
@@ -18,7 +20,9 @@ from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import Command, build_table
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
+from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
+from redis_trio.samples import Samples
 
 if TYPE_CHECKING:
     import logging
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 REDIS_VERSION: Final = "7.4.1"
 """The Redis version whose behaviour this server has, as HELLO and INFO report it."""
 
+ERROR_CODES_MAX: Final = 128
 SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
 
 
@@ -39,6 +44,11 @@ class Stats:
         "connections_received",
         "error_replies",
         "errors",
+        "errors_disabled",
+        "eventloop_cycles",
+        "eventloop_ns",
+        "expire_cycle_ns",
+        "expire_time_cap_reached",
         "expired_keys",
         "keyspace_hits",
         "keyspace_misses",
@@ -73,6 +83,11 @@ class Stats:
         self.query_limit_disconnections: i64 = 0
         self.output_limit_disconnections: i64 = 0
         self.errors: dict[str, int] = {}  # error replies by code
+        self.errors_disabled = False  # too many codes: no more are counted
+        self.eventloop_cycles: i64 = 0  # units of work, see ServerState.begin
+        self.eventloop_ns: i64 = 0  # time spent in them
+        self.expire_cycle_ns: i64 = 0  # time spent on active expiry
+        self.expire_time_cap_reached: i64 = 0  # slices of it that left something to do
 
 
 class ServerState:
@@ -86,7 +101,11 @@ class ServerState:
       dirty: changes since the last save.
       listening: whether `modified` has anybody to tell.
       gated: whether any check of `execute.admit` could concern any client.
+      began_ns: when the unit of work in hand began (perf_counter_ns).
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
+      memory, samples: what INFO tells of memory, and of rates.
+      executable: the program, as INFO shows it; the shell knows better than the default.
+      replid, replid2, second_offset: the replication ids, and up to where the second is valid.
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
         seconds, once begun.
@@ -98,6 +117,7 @@ class ServerState:
         "active_expire",
         "asleep_s",
         "asleep_until",
+        "began_ns",
         "blocked_count",
         "clients",
         "clock",
@@ -106,6 +126,7 @@ class ServerState:
         "current_client",
         "dbs",
         "dirty",
+        "executable",
         "feed",
         "gated",
         "keeper_ms",
@@ -114,16 +135,20 @@ class ServerState:
         "limits",
         "listening",
         "log",
+        "memory",
         "next_client_id",
         "no_touch",
-        "paused_clients",
         "pause_all",
         "pause_until_ms",
+        "paused_clients",
         "pending_writes",
         "port",
         "replid",
+        "replid2",
         "rng",
         "run_id",
+        "samples",
+        "second_offset",
         "shutdown",
         "start_ms",
         "stats",
@@ -138,9 +163,14 @@ class ServerState:
         self.rng = random.Random()
         self.run_id = secrets.token_hex(20)
         self.replid = secrets.token_hex(20)
+        self.replid2 = "0" * 40
+        self.second_offset = -1
+        self.executable = os.path.abspath(sys.argv[0] or sys.executable)
         self.start_ms: i64 = clock.now_ms
         self.port = 0
         self.stats = Stats()
+        self.memory = Memory()
+        self.samples = Samples()
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.waiting = Waiting()
@@ -157,6 +187,7 @@ class ServerState:
         self.asleep_until = 0.0
         self.dirty: i64 = 0
         self.last_ns: i64 = 0
+        self.began_ns: i64 = 0
         self.listening = False
         self.gated = False
         self.no_touch = False
@@ -169,7 +200,11 @@ class ServerState:
     def begin(self) -> None:
         """Begin a unit of work: read the clocks."""
         self.clock.refresh()
-        self.last_ns = perf_counter_ns()
+        now: i64 = perf_counter_ns()
+        self.began_ns = self.last_ns = now
+        self.stats.eventloop_cycles += 1
+        if now >= self.samples.next_ns:
+            self.samples.take(now, self)
 
     def end(self) -> None:
         """End a unit of work: everything it wrote to any client is flushed."""
@@ -181,6 +216,7 @@ class ServerState:
             for client in clients:
                 client.scheduled = False
                 client.transport.flush()
+        self.stats.eventloop_ns += perf_counter_ns() - self.began_ns
 
     def new_client(self, transport: Transport) -> Client:
         """Return a client with the next id, not yet in `clients`."""
@@ -191,7 +227,34 @@ class ServerState:
         """Count an error reply."""
         stats = self.stats
         stats.error_replies += 1
+        if stats.errors_disabled:
+            return
+        if len(stats.errors) >= ERROR_CODES_MAX and code not in stats.errors:
+            self._too_many_errors()
+            return
         stats.errors[code] = stats.errors.get(code, 0) + 1
+
+    def _too_many_errors(self) -> None:
+        """Count no further error codes until the next CONFIG RESETSTAT (incrementErrorCount)."""
+        stats = self.stats
+        self.log.warning(
+            "Errorstats stopped adding new errors because the number of errors reached the limit, "
+            "may be misuse of lua error_reply, please check INFO ERRORSTATS, this can be "
+            "re-enabled via CONFIG RESETSTAT."
+        )
+        self.log.warning("Current errors code list: %s", ", ".join(sorted(stats.errors)))
+        stats.errors = {"ERRORSTATS_DISABLED": 1}
+        stats.errors_disabled = True
+
+    def reset_stats(self) -> None:
+        """Start every counter again, as CONFIG RESETSTAT does."""
+        self.stats.reset()
+        self.samples.reset()
+        for command in self.commands.values():
+            command.reset_stats()
+            if command.subcommands is not None:
+                for subcommand in command.subcommands.values():
+                    subcommand.reset_stats()
 
     def key_modified(self, db: Database, key: bytes) -> None:
         """Tell whoever watches, tracks or waits for a key that it changed."""
