@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 Handler: TypeAlias = "Callable[[Client, Args], Reply | Block]"
 
+KeyReference: TypeAlias = tuple[int, int]
+"""A key among the arguments: its position, and how it is used (bits, see redis_trio/keys.py)."""
+
+GetKeys: TypeAlias = Callable[[Args], list[KeyReference]]
+"""Finds the keys among the arguments of a command."""
+
 # What a command does and where it is allowed. The names are those of Redis (CMD_*).
 WRITE: Final = 1 << 0
 READONLY: Final = 1 << 1
@@ -112,14 +118,31 @@ class KeySpec:
         self.notes = notes
 
 
-def key(pos: int, flags: str, last: int = 0, step: int = 1, limit: int = 0) -> KeySpec:
-    """The keys from argument `pos` on: `last` counts from `pos`, or from the end if negative."""
-    return KeySpec(flags, ("index", pos), ("range", last, step, limit))
+def key(
+    pos: int, flags: str, last: int = 0, step: int = 1, limit: int = 0, notes: str = ""
+) -> KeySpec:
+    """The keys from argument `pos` on: `last` counts from `pos`, or from the end if negative.
+
+    `limit` n: only the first n-th part of what is left are keys.
+    """
+    return KeySpec(flags, ("index", pos), ("range", last, step, limit), notes)
 
 
-def keynum(pos: int, flags: str, first: int = 1, step: int = 1) -> KeySpec:
+def keynum(pos: int, flags: str, first: int = 1, step: int = 1, notes: str = "") -> KeySpec:
     """The keys behind argument `pos`, which says how many there are."""
-    return KeySpec(flags, ("index", pos), ("keynum", 0, first, step))
+    return KeySpec(flags, ("index", pos), ("keynum", 0, first, step), notes)
+
+
+def keyword(
+    word: str, start: int, flags: str, last: int = 0, step: int = 1, limit: int = 0, notes: str = ""
+) -> KeySpec:
+    """The keys behind `word`, which is sought from argument `start` on; negative: backwards."""
+    return KeySpec(flags, ("keyword", word, start), ("range", last, step, limit), notes)
+
+
+def unknown(flags: str, notes: str = "") -> KeySpec:
+    """Keys that no rule can tell; `get_keys` finds them, or they are not arguments at all."""
+    return KeySpec(flags, ("unknown",), ("unknown",), notes)
 
 
 class Declaration:
@@ -153,7 +176,7 @@ class Declaration:
         flags: int,
         handler: Handler | None,
         keys: Sequence[KeySpec],
-        get_keys: Callable[[Args], list[int]] | None,
+        get_keys: GetKeys | None,
         acl: str,
         since: str,
         complexity: str,
@@ -194,7 +217,7 @@ class group:
       arity: number of words with the name; negative: at least so many.
       flags: what the command does and where it is allowed.
       keys: where its keys are.
-      get_keys: for the commands whose keys no KeySpec can tell: args to positions.
+      get_keys: for the commands whose keys no KeySpec can tell: args to (position, flags).
       acl: ACL categories besides those that follow from the flags.
       since, complexity, summary: for people, in the docs and in COMMAND DOCS.
       tips, doc_flags, deprecated_since, replaced_by: for clients, as in COMMAND.
@@ -211,7 +234,7 @@ class group:
         arity: int,
         flags: int = 0,
         keys: Sequence[KeySpec] = (),
-        get_keys: Callable[[Args], list[int]] | None = None,
+        get_keys: GetKeys | None = None,
         acl: str = "",
         since: str,
         complexity: str,
@@ -248,7 +271,17 @@ class group:
 
         return declare
 
-    def container(self, name: str, *, arity: int = -2, flags: int = 0, **docs: str) -> None:
+    def container(
+        self,
+        name: str,
+        *,
+        arity: int = -2,
+        flags: int = 0,
+        acl: str = "",
+        since: str,
+        complexity: str = "Depends on subcommand.",
+        summary: str,
+    ) -> None:
         """Declare a command that only has sub-commands; its call alone is an arity error."""
         DECLARATIONS[name] = Declaration(
             name,
@@ -259,10 +292,10 @@ class group:
             None,
             (),
             None,
-            docs.get("acl", ""),
-            docs["since"],
-            docs.get("complexity", "Depends on subcommand."),
-            docs["summary"],
+            acl,
+            since,
+            complexity,
+            summary,
             "",
             "",
             "",
@@ -373,7 +406,9 @@ def unknown_command(table: dict[bytes, Command], args: Args) -> RedisError:
     container = table.get(args[0].lower())
     if container is not None:
         word = _excerpt(args[1], 128)
-        return RedisError(f"ERR unknown subcommand '{word}'. Try {container.fullname.upper()} HELP.")
+        return RedisError(
+            f"ERR unknown subcommand '{word}'. Try {container.fullname.upper()} HELP."
+        )
     shown = ""
     for arg in args[1:]:
         if len(shown) >= 128:
