@@ -13,6 +13,7 @@ answered meanwhile, as in Redis.
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from typing import Final
 
 import trio
@@ -25,7 +26,7 @@ from redis_trio.transport import Poller, SocketTransport, StreamTransport, Trans
 RECEIVE_SIZE: Final = 64 * 1024
 
 
-class Connection:
+class Connection(ABC):
     """What the two kinds of connection share: attention, blocking, the end."""
 
     transport: Transport
@@ -39,6 +40,10 @@ class Connection:
     def client(self) -> Client:
         """The connection's client."""
         return self.transport.client
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
 
     def attend(self) -> None:
         """Have the task look at the connection."""
@@ -96,7 +101,6 @@ class SocketConnection(Connection):
         self.transport = SocketTransport(server, sock, self.attend, self._start_drain, poller)
 
     async def run(self) -> None:
-        """Serve the connection until it ends."""
         transport = self.transport
         poller = self._poller
         try:
@@ -150,7 +154,6 @@ class StreamConnection(Connection):
         self._resumed.set()
 
     async def run(self) -> None:
-        """Serve the connection until it ends."""
         transport = self.transport
         try:
             async with trio.open_nursery() as nursery:

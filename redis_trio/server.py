@@ -20,9 +20,8 @@ import os
 import select
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import trio
@@ -190,7 +189,9 @@ class RedisServer:
 
     # -- its task
 
-    async def _run(self, started: trio.TaskStatus[RedisServer]) -> None:
+    async def _run(
+        self, *, task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Be the server task: returns when the server has been closed."""
         failure: BaseException | None = None
         try:
@@ -203,7 +204,7 @@ class RedisServer:
                 nursery.start_soon(self._keeper.run, name="redis keeper")
                 for listening in self._listening:
                     nursery.start_soon(self._accept, listening, name="redis accept")
-                started.started(self)
+                task_status.started(self)
                 await self._closing.wait()
                 self._stop_listening()
                 await self._let_out()
@@ -362,9 +363,7 @@ async def run_redis(
 
     `server = await nursery.start(run_redis, 0)`; see `serve_redis` for the arguments and errors.
     """
-    hosts = host if isinstance(host, str) else " ".join(host)
-    options = Config.from_options({"port": port, "bind": hosts, **config})
-    await RedisServer(options, pick_port=True)._run(task_status)
+    await _embedded(port, host, config)._run(task_status=task_status)
 
 
 async def serve_redis(
@@ -389,10 +388,17 @@ async def serve_redis(
       OSError: it cannot listen there.
       ConfigError: there is no such parameter, or it does not take that value.
     """
-    server: RedisServer = await nursery.start(
-        partial(run_redis, port, host=host, **config), name="redis server"
-    )
+    server = _embedded(port, host, config)
+    await nursery.start(server._run, name="redis server")
     return server
+
+
+def _embedded(
+    port: int, host: str | Sequence[str], config: Mapping[str, str | int | bool]
+) -> RedisServer:
+    hosts = host if isinstance(host, str) else " ".join(host)
+    options = Config.from_options({"port": port, "bind": hosts, **config})
+    return RedisServer(options, pick_port=True)
 
 
 @asynccontextmanager
@@ -426,7 +432,7 @@ async def run_server(
     server = RedisServer(config)
     async with trio.open_nursery() as nursery:
         await nursery.start(_stop_on_signal, server)
-        await server._run(task_status)
+        await server._run(task_status=task_status)
         nursery.cancel_scope.cancel()
 
 
@@ -439,4 +445,4 @@ async def _stop_on_signal(
         async for number in signals:
             name = names[signal.Signals(number)]
             server.state.log.warning("Received %s scheduling shutdown...", name)
-            server.state.shutdown()
+            server._closing.set()

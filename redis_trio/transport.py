@@ -376,9 +376,7 @@ class Poller:
             transport.queued = False
             if transport.fd in self._transports and not transport.client.halted:
                 self._unmute(transport)
-                if transport.advance():
-                    transport.queued = True
-                    queue.append(transport)
+                self._serve(transport, False)
             if server.last_ns - started > TURN_NS:
                 break
         for fd, mask in events:
@@ -388,13 +386,24 @@ class Poller:
                     os.eventfd_read(fd)
             elif ready.client.halted:
                 self._event_while_halted(ready, mask)
-            elif not ready.queued and ready.readable():
-                ready.queued = True
-                queue.append(ready)
+            elif not ready.queued:
+                self._serve(ready, True)
             if server.last_ns - started > TURN_NS:
                 break  # the kernel reports the others again
         server.end()
         return True
+
+    def _serve(self, transport: SocketTransport, read: bool) -> None:
+        """Run what a client sent; queue it if that is more than a slice."""
+        try:
+            more = transport.readable() if read else transport.advance()
+        except Exception as exc:  # a bug: it costs this client its connection, and nobody else
+            self.server.log.error("client %d: internal error", transport.client.id, exc_info=exc)
+            transport.client.close()
+            return
+        if more:
+            transport.queued = True
+            self._queue.append(transport)
 
     def _event_while_halted(self, transport: SocketTransport, mask: int) -> None:
         """A halted client sent more, which waits, or went away."""
