@@ -232,3 +232,28 @@ class _Parser:
         if not [a for a in annotations if a[0] == "#"]:
             item.key_spec_index = self.key_specs
         self.key_specs = max(self.key_specs, item.key_spec_index + 1)
+
+
+def usage(arguments: list[Argument]) -> str:
+    """Return arguments as HELP shows them: `<key> [NX|XX] [EX <seconds>] [<member> ...]`."""
+    return " ".join(_usage_of(argument) for argument in arguments)
+
+
+def _usage_of(argument: Argument) -> str:
+    if argument.type == "oneof":
+        shown = "|".join(_usage_of(item) for item in argument.arguments)
+        if argument.token is not None or not argument.optional:
+            shown = f"({shown})"
+    elif argument.type == "block":
+        shown = usage(argument.arguments)
+    elif argument.type == "pure-token":
+        shown = ""
+    else:
+        shown = f"<{argument.display_text}>"
+    if argument.multiple and not argument.multiple_token:
+        shown += f" [{shown} ...]"
+    if argument.token is not None:
+        shown = f"{argument.token} {shown}".rstrip()
+    if argument.multiple_token:
+        shown += f" [{shown} ...]"
+    return f"[{shown}]" if argument.optional else shown
