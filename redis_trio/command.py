@@ -96,6 +96,32 @@ FLAG_NAMES: Final = {
 """The flags as Redis's JSON files spell them, in lower case."""
 
 
+ACL_CATEGORIES: Final = (
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+)
+"""The ACL categories in the order in which Redis lists them."""
+
+
 class KeySpec:
     """Where a command's keys are: begin_search and find_keys of the Redis documentation.
 
@@ -202,6 +228,27 @@ class Declaration:
         self.doc_flags = tuple(doc_flags.split())
         self.deprecated_since = deprecated_since
         self.replaced_by = replaced_by
+
+
+def acl_categories(declaration: Declaration) -> tuple[str, ...]:
+    """Return the ACL categories of a command: declared ones and those that its flags imply.
+
+    Source: server.c setImplicitACLCategories.
+    """
+    found = {category.lower() for category in declaration.acl}
+    flags = declaration.flags
+    if flags & WRITE:
+        found.add("write")
+    if flags & READONLY and "scripting" not in found:
+        found.add("read")
+    if flags & ADMIN:
+        found |= {"admin", "dangerous"}
+    if flags & PUBSUB:
+        found.add("pubsub")
+    if flags & BLOCKING:
+        found.add("blocking")
+    found.add("fast" if flags & FAST or "fast" in found else "slow")
+    return tuple(category for category in ACL_CATEGORIES if category in found)
 
 
 DECLARATIONS: Final[dict[str, Declaration]] = {}

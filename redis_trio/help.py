@@ -47,6 +47,8 @@ def declare_help(
 def subcommand_lines(name: str) -> list[str]:
     """Return two lines for each declared sub-command of `name` but HELP: usage and summary."""
     lines: list[str] = []
+    if DECLARATIONS[name].handler is not None:
+        lines = ["(no subcommand)", f"    {DECLARATIONS[name].summary}"]
     for declaration in DECLARATIONS.values():
         container, _, subcommand = declaration.name.partition(" ")
         if container == name and subcommand and subcommand != "HELP":

@@ -202,3 +202,34 @@ def migrate_keys(args: Args) -> list[KeyReference]:
             return [(position, flags) for position in range(i + 1, len(args))]
         i += words.get(word, 0) + 1
     return [(3, flags)]
+
+
+def legacy_range(declaration: Declaration) -> tuple[int, int, int, bool]:
+    """Return (first, last, step, movable): the range of keys as COMMAND told it before key specs.
+
+    It joins the plain ranges that follow each other; `last` counts from the end if negative. All
+    are 0 if there is no range; movable: that is not the whole truth
+    (server.c populateCommandLegacyRangeSpec).
+    """
+    specs = declaration.keys
+    movable = False
+    if len(specs) == 1 and specs[0].begin[0] == "index" and specs[0].find[0] == "range":
+        first, last = _absolute_range(specs[0])
+        return first, last, int(specs[0].find[2]), "INCOMPLETE" in specs[0].flags
+    first = last = 0
+    for spec in specs:
+        plain = spec.begin[0] == "index" and spec.find[0] == "range" and spec.find[2] == 1
+        if not plain or (last and last != int(spec.begin[1]) - 1):
+            movable = True
+            continue
+        movable = movable or "INCOMPLETE" in spec.flags
+        begin, end = _absolute_range(spec)
+        first = min(first, begin) if first else begin
+        last = end if end < 0 or (0 <= last < end) else last
+    return first, last, 1 if first else 0, movable
+
+
+def _absolute_range(spec: KeySpec) -> tuple[int, int]:
+    """Return the first and the last position of a plain range, negative if from the end."""
+    first, last = int(spec.begin[1]), int(spec.find[1])
+    return first, last + first if last >= 0 else last

@@ -251,7 +251,8 @@ def _usage_of(argument: Argument) -> str:
     else:
         shown = f"<{argument.display_text}>"
     if argument.multiple and not argument.multiple_token:
-        shown += f" [{shown} ...]"
+        bare = argument.optional and argument.token is None
+        shown = f"{shown} ..." if bare else f"{shown} [{shown} ...]"
     if argument.token is not None:
         shown = f"{argument.token} {shown}".rstrip()
     if argument.multiple_token:
