@@ -29,7 +29,15 @@ class Expires:
       when: `{key: deadline}`; read it freely, change it through the methods.
     """
 
-    __slots__ = ("_bucket_heap", "_buckets", "_open_until", "_window_heap", "_windows", "when")
+    __slots__ = (
+        "_bucket_heap",
+        "_buckets",
+        "_open_until",
+        "_sum_ms",
+        "_window_heap",
+        "_windows",
+        "when",
+    )
 
     def __init__(self) -> None:
         self.when: dict[bytes, int] = {}
@@ -38,6 +46,7 @@ class Expires:
         self._buckets: dict[int, set[bytes]] = {}
         self._bucket_heap: list[int] = []  # the milliseconds in _buckets
         self._open_until = 0  # windows below this number are open or being opened
+        self._sum_ms = 0  # of all deadlines
 
     def set(self, key: bytes, when_ms: int) -> None:
         """Give `key` a deadline, or another one."""
@@ -46,7 +55,9 @@ class Expires:
             return
         if old is not None:
             self._forget(key, old)
+            self._sum_ms -= old
         self.when[key] = when_ms
+        self._sum_ms += when_ms
         window = when_ms >> WINDOW_BITS
         if window < self._open_until:
             self._put_in_bucket(key, when_ms)
@@ -63,7 +74,12 @@ class Expires:
         when_ms = self.when.pop(key, NEVER)
         if when_ms != NEVER:
             self._forget(key, when_ms)
+            self._sum_ms -= when_ms
         return when_ms
+
+    def mean_ms(self) -> int:
+        """Return the mean of all deadlines, NEVER if there is none."""
+        return self._sum_ms // len(self.when) if self.when else NEVER
 
     def next_ms(self) -> int:
         """Return when `pop_due` has something to do, NEVER if there is nothing."""

@@ -1,0 +1,553 @@
+"""What INFO says: every section and field of Redis 7.4, read from the state when it is asked for.
+
+A section is a title, the words that ask for it, and a function that returns its lines; SECTIONS has
+them in Redis's order. What this server does not have (modules, a cluster, forks) is shown as Redis
+shows it where it is not used: clients look fields up by name and expect to find them. The fields
+at the end of the server section that Redis does not have say which program this really is.
+
+Source: Redis server.c genRedisInfoString, genInfoSectionDict.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import resource
+import select
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+from redis_trio import transport
+from redis_trio.clock import perf_counter_ns
+from redis_trio.command import Command
+from redis_trio.memory import resident_bytes, system_bytes, table_bytes
+from redis_trio.state import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from redis_trio.client import Client
+    from redis_trio.state import ServerState
+
+CLIENT_BYTES: Final = 6000  # of a connection that holds no data: objects, task, parser
+DEFAULT: Final = (
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "module_list",
+    "errorstats",
+    "cluster",
+    "keyspace",
+)
+_UNSAFE: Final = str.maketrans("#:\n\r", "____")
+_UNITS: Final = "KMGTP"
+
+Lines = list[str]
+
+
+def info_text(server: ServerState, words: Sequence[str]) -> str:
+    """Return what INFO with these arguments answers."""
+    wanted: set[str] = set()
+    everything = False
+    for word in words or ["default"]:
+        name = word.lower()
+        if name == "default":
+            wanted.update(DEFAULT)
+        elif name in ("all", "everything"):
+            everything = True
+        else:
+            wanted.add(name)
+    parts: list[str] = []
+    for title, names, lines in SECTIONS:
+        if (everything and title != "Debug") or not wanted.isdisjoint(names):
+            parts.append("".join([line + "\r\n" for line in [f"# {title}", *lines(server)]]))
+    return "\r\n".join(parts)
+
+
+def human(size: int) -> str:
+    """Return a size in bytes as `1.50K`, `23.54G` (bytesToHuman)."""
+    if size < 1024:
+        return f"{size}B"
+    value = float(size)
+    for unit in _UNITS:
+        value /= 1024
+        if value < 1024:
+            return f"{value:.2f}{unit}"
+    return f"{size}B"
+
+
+# -- server
+
+
+@functools.cache
+def _versions() -> tuple[str, str, str]:
+    """Return the versions of this program and of Trio, and an id of this build of it."""
+    own = metadata.version("redis-trio") if _is_installed() else "0"
+    is_compiled = build_kind() == "compiled"
+    text = f"{own} {is_compiled} {sys.version}"
+    return own, metadata.version("trio"), hashlib.sha1(text.encode()).hexdigest()[:16]
+
+
+def _is_installed() -> bool:
+    try:
+        metadata.version("redis-trio")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def build_kind() -> str:
+    """Return whether the core runs compiled or pure."""
+    return "pure" if (transport.__file__ or "").endswith(".py") else "compiled"
+
+
+def _gcc_version() -> str:
+    """Return the version of the GCC that compiled Python, 0.0.0 if none did."""
+    compiler = platform.python_compiler()
+    return compiler.split()[1] if compiler.startswith("GCC ") else "0.0.0"
+
+
+def _multiplexing_api() -> str:
+    for name in ("epoll", "kqueue"):
+        if hasattr(select, name):
+            return name
+    return "select"
+
+
+def _listeners(server: ServerState) -> Lines:
+    """Return a line for each kind of listening socket; the number is that of the kind."""
+    config = server.config
+    lines: Lines = []
+    if server.port:
+        binds = "".join([f",bind={address}" for address in config.bind])
+        lines.append(f"listener0:name=tcp{binds},port={server.port}")
+    if config.unixsocket:
+        lines.append(f"listener1:name=unix,bind={config.unixsocket}")
+    return lines
+
+
+def _server(server: ServerState) -> Lines:
+    own_version, trio_version, build_id = _versions()
+    uname = platform.uname()
+    now_ms = server.clock.now_ms
+    uptime_s = (now_ms - server.start_ms) // 1000
+    config = server.config
+    return [
+        f"redis_version:{REDIS_VERSION}",
+        "redis_git_sha1:00000000",
+        "redis_git_dirty:0",
+        f"redis_build_id:{build_id}",
+        "redis_mode:standalone",
+        f"os:{uname.system} {uname.release} {uname.machine}",
+        f"arch_bits:{64 if sys.maxsize > 2**32 else 32}",
+        "monotonic_clock:POSIX clock_gettime",
+        f"multiplexing_api:{_multiplexing_api()}",
+        "atomicvar_api:gil",
+        f"gcc_version:{_gcc_version()}",
+        f"process_id:{os.getpid()}",
+        "process_supervised:no",
+        f"run_id:{server.run_id}",
+        f"tcp_port:{server.port}",
+        f"server_time_usec:{int(server.clock.time() * 1_000_000)}",
+        f"uptime_in_seconds:{uptime_s}",
+        f"uptime_in_days:{uptime_s // 86400}",
+        f"hz:{config.hz}",
+        f"configured_hz:{config.hz}",
+        f"lru_clock:{now_ms // 1000 & 0xFFFFFF}",
+        f"executable:{server.executable}",
+        f"config_file:{config.config_file or ''}",
+        "io_threads_active:0",
+        *_listeners(server),
+        f"redis_trio_version:{own_version}",
+        f"redis_trio_build:{build_kind()}",
+        f"python_version:{platform.python_version()}",
+        f"trio_version:{trio_version}",
+    ]
+
+
+# -- clients
+
+
+def client_bytes(client: Client) -> int:
+    """Return about what a client takes: itself, its requests and its replies."""
+    connection = client.transport
+    held = sum([len(chunk) for chunk in client.out])
+    return CLIENT_BYTES + connection.query_bytes + connection.pending_bytes + held
+
+
+def _clients(server: ServerState) -> Lines:
+    clients = list(server.clients.values())
+    waiting = server.waiting
+    max_input = max([client.transport.query_bytes for client in clients], default=0)
+    max_output = max([client.transport.pending_bytes for client in clients], default=0)
+    with_timeout = [
+        client
+        for client in clients
+        if client.waiter is not None and client.waiter.block.timeout_s is not None
+    ]
+    return [
+        f"connected_clients:{len(clients)}",
+        "cluster_connections:0",
+        f"maxclients:{server.config.maxclients}",
+        f"client_recent_max_input_buffer:{max_input}",
+        f"client_recent_max_output_buffer:{max_output}",
+        f"blocked_clients:{waiting.count}",
+        "tracking_clients:0",
+        "pubsub_clients:0",
+        "watching_clients:0",
+        f"clients_in_timeout_table:{len(with_timeout)}",
+        "total_watched_keys:0",
+        f"total_blocking_keys:{len(waiting.waiters)}",
+        "total_blocking_keys_on_nokey:0",
+    ]
+
+
+# -- memory
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part * 100 / whole:.2f}%" if whole else "0.00%"
+
+
+def _memory(server: ServerState) -> Lines:
+    memory = server.memory
+    config = server.config
+    used = memory.used_bytes(server.dbs)
+    peak = memory.peak_bytes
+    startup = memory.startup_bytes
+    rss = resident_bytes()
+    clients = sum([client_bytes(client) for client in server.clients.values()])
+    overhead = startup + clients + sum([table_bytes(db) for db in server.dbs])
+    dataset = max(0, used - overhead)
+    system = system_bytes()
+    return [
+        f"used_memory:{used}",
+        f"used_memory_human:{human(used)}",
+        f"used_memory_rss:{rss}",
+        f"used_memory_rss_human:{human(rss)}",
+        f"used_memory_peak:{peak}",
+        f"used_memory_peak_human:{human(peak)}",
+        f"used_memory_peak_perc:{_percent(used, peak)}",
+        f"used_memory_overhead:{overhead}",
+        f"used_memory_startup:{startup}",
+        f"used_memory_dataset:{dataset}",
+        f"used_memory_dataset_perc:{_percent(dataset, max(1, used - startup))}",
+        f"allocator_allocated:{used}",
+        f"allocator_active:{rss}",
+        f"allocator_resident:{rss}",
+        "allocator_muzzy:0",
+        f"total_system_memory:{system}",
+        f"total_system_memory_human:{human(system)}",
+        "used_memory_lua:0",
+        "used_memory_vm_eval:0",
+        "used_memory_lua_human:0B",
+        "used_memory_scripts_eval:0",
+        "number_of_cached_scripts:0",
+        "number_of_functions:0",
+        "number_of_libraries:0",
+        "used_memory_vm_functions:0",
+        "used_memory_vm_total:0",
+        "used_memory_vm_total_human:0B",
+        "used_memory_functions:0",
+        "used_memory_scripts:0",
+        "used_memory_scripts_human:0B",
+        f"maxmemory:{config.maxmemory}",
+        f"maxmemory_human:{human(config.maxmemory)}",
+        f"maxmemory_policy:{config.maxmemory_policy}",
+        f"allocator_frag_ratio:{rss / used:.2f}",
+        f"allocator_frag_bytes:{max(0, rss - used)}",
+        "allocator_rss_ratio:1.00",
+        "allocator_rss_bytes:0",
+        "rss_overhead_ratio:1.00",
+        "rss_overhead_bytes:0",
+        f"mem_fragmentation_ratio:{rss / used:.2f}",
+        f"mem_fragmentation_bytes:{rss - used}",
+        "mem_not_counted_for_evict:0",
+        "mem_replication_backlog:0",
+        "mem_total_replication_buffers:0",
+        "mem_clients_slaves:0",
+        f"mem_clients_normal:{clients}",
+        "mem_cluster_links:0",
+        "mem_aof_buffer:0",
+        f"mem_allocator:{'pymalloc' if sys.getallocatedblocks() else 'libc'}",
+        "mem_overhead_db_hashtable_rehashing:0",
+        "active_defrag_running:0",
+        "lazyfree_pending_objects:0",
+        "lazyfreed_objects:0",
+    ]
+
+
+# -- persistence, stats
+
+
+def _persistence(server: ServerState) -> Lines:
+    return [
+        "loading:0",
+        "async_loading:0",
+        "current_cow_peak:0",
+        "current_cow_size:0",
+        "current_cow_size_age:0",
+        "current_fork_perc:0.00",
+        "current_save_keys_processed:0",
+        "current_save_keys_total:0",
+        f"rdb_changes_since_last_save:{server.dirty}",
+        "rdb_bgsave_in_progress:0",
+        f"rdb_last_save_time:{server.start_ms // 1000}",
+        "rdb_last_bgsave_status:ok",
+        "rdb_last_bgsave_time_sec:-1",
+        "rdb_current_bgsave_time_sec:-1",
+        "rdb_saves:0",
+        "rdb_last_cow_size:0",
+        "rdb_last_load_keys_expired:0",
+        "rdb_last_load_keys_loaded:0",
+        "aof_enabled:0",
+        "aof_rewrite_in_progress:0",
+        "aof_rewrite_scheduled:0",
+        "aof_last_rewrite_time_sec:-1",
+        "aof_current_rewrite_time_sec:-1",
+        "aof_last_bgrewrite_status:ok",
+        "aof_rewrites:0",
+        "aof_rewrites_consecutive_failures:0",
+        "aof_last_write_status:ok",
+        "aof_last_cow_size:0",
+        "module_fork_in_progress:0",
+        "module_fork_last_cow_size:0",
+    ]
+
+
+def _stats(server: ServerState) -> Lines:
+    stats = server.stats
+    rates = server.samples.rates(perf_counter_ns(), server)
+    command_ns = sum([command.ns for command in all_commands(server)])
+    return [
+        f"total_connections_received:{stats.connections_received}",
+        f"total_commands_processed:{stats.total_commands}",
+        f"instantaneous_ops_per_sec:{rates.commands}",
+        f"total_net_input_bytes:{stats.net_input_bytes}",
+        f"total_net_output_bytes:{stats.net_output_bytes}",
+        "total_net_repl_input_bytes:0",
+        "total_net_repl_output_bytes:0",
+        f"instantaneous_input_kbps:{rates.input_bytes / 1024:.2f}",
+        f"instantaneous_output_kbps:{rates.output_bytes / 1024:.2f}",
+        "instantaneous_input_repl_kbps:0.00",
+        "instantaneous_output_repl_kbps:0.00",
+        f"rejected_connections:{stats.rejected_connections}",
+        "sync_full:0",
+        "sync_partial_ok:0",
+        "sync_partial_err:0",
+        "expired_subkeys:0",
+        f"expired_keys:{stats.expired_keys}",
+        "expired_stale_perc:0.00",
+        f"expired_time_cap_reached_count:{stats.expire_time_cap_reached}",
+        f"expire_cycle_cpu_milliseconds:{stats.expire_cycle_ns // 1_000_000}",
+        "evicted_keys:0",
+        "evicted_clients:0",
+        "evicted_scripts:0",
+        "total_eviction_exceeded_time:0",
+        "current_eviction_exceeded_time:0",
+        f"keyspace_hits:{stats.keyspace_hits}",
+        f"keyspace_misses:{stats.keyspace_misses}",
+        "pubsub_channels:0",
+        "pubsub_patterns:0",
+        "pubsubshard_channels:0",
+        "latest_fork_usec:0",
+        "total_forks:0",
+        "migrate_cached_sockets:0",
+        "slave_expires_tracked_keys:0",
+        "active_defrag_hits:0",
+        "active_defrag_misses:0",
+        "active_defrag_key_hits:0",
+        "active_defrag_key_misses:0",
+        "total_active_defrag_time:0",
+        "current_active_defrag_time:0",
+        "tracking_total_keys:0",
+        "tracking_total_items:0",
+        "tracking_total_prefixes:0",
+        f"unexpected_error_replies:{stats.unexpected_error_replies}",
+        f"total_error_replies:{stats.error_replies}",
+        "dump_payload_sanitizations:0",
+        f"total_reads_processed:{stats.reads_processed}",
+        f"total_writes_processed:{stats.writes_processed}",
+        "io_threaded_reads_processed:0",
+        "io_threaded_writes_processed:0",
+        f"client_query_buffer_limit_disconnections:{stats.query_limit_disconnections}",
+        f"client_output_buffer_limit_disconnections:{stats.output_limit_disconnections}",
+        "reply_buffer_shrinks:0",
+        "reply_buffer_expands:0",
+        f"eventloop_cycles:{stats.eventloop_cycles}",
+        f"eventloop_duration_sum:{stats.eventloop_ns // 1000}",
+        f"eventloop_duration_cmd_sum:{command_ns // 1000}",
+        f"instantaneous_eventloop_cycles_per_sec:{rates.cycles}",
+        f"instantaneous_eventloop_duration_usec:{rates.cycle_usec}",
+        "acl_access_denied_auth:0",
+        "acl_access_denied_cmd:0",
+        "acl_access_denied_key:0",
+        "acl_access_denied_channel:0",
+    ]
+
+
+# -- replication, cpu
+
+
+def _replication(server: ServerState) -> Lines:
+    config = server.config
+    guarded = config.min_replicas_to_write and config.min_replicas_max_lag
+    return [
+        "role:master",
+        "connected_slaves:0",
+        *(["min_slaves_good_slaves:0"] if guarded else []),
+        "master_failover_state:no-failover",
+        f"master_replid:{server.replid}",
+        f"master_replid2:{server.replid2}",
+        f"master_repl_offset:{server.feed.offset}",
+        f"second_repl_offset:{server.second_offset}",
+        "repl_backlog_active:0",
+        f"repl_backlog_size:{config.repl_backlog_size}",
+        "repl_backlog_first_byte_offset:0",
+        "repl_backlog_histlen:0",
+    ]
+
+
+def _cpu(server: ServerState) -> Lines:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = [
+        f"used_cpu_sys:{own.ru_stime:.6f}",
+        f"used_cpu_user:{own.ru_utime:.6f}",
+        f"used_cpu_sys_children:{children.ru_stime:.6f}",
+        f"used_cpu_user_children:{children.ru_utime:.6f}",
+    ]
+    if hasattr(resource, "RUSAGE_THREAD"):
+        thread = resource.getrusage(resource.RUSAGE_THREAD)
+        lines.append(f"used_cpu_sys_main_thread:{thread.ru_stime:.6f}")
+        lines.append(f"used_cpu_user_main_thread:{thread.ru_utime:.6f}")
+    return lines
+
+
+def _modules(server: ServerState) -> Lines:
+    return []
+
+
+# -- commands and errors
+
+
+def all_commands(server: ServerState) -> list[Command]:
+    """Return every command of the server, each followed by its sub-commands."""
+    found: list[Command] = []
+    for command in dict.fromkeys(server.commands.values()):
+        found.append(command)
+        if command.subcommands is not None:
+            found.extend(dict.fromkeys(command.subcommands.values()))
+    return found
+
+
+def _commandstats(server: ServerState) -> Lines:
+    lines: Lines = []
+    for command in all_commands(server):
+        if command.calls or command.failed_calls or command.rejected_calls:
+            calls: int = command.calls
+            usec: int = command.ns // 1000
+            lines.append(
+                f"cmdstat_{command.fullname.translate(_UNSAFE)}:calls={calls},usec={usec}"
+                f",usec_per_call={usec / calls if calls else 0:.2f}"
+                f",rejected_calls={command.rejected_calls},failed_calls={command.failed_calls}"
+            )
+    return lines
+
+
+def _errorstats(server: ServerState) -> Lines:
+    errors = server.stats.errors
+    return [f"errorstat_{code.translate(_UNSAFE)}:count={errors[code]}" for code in sorted(errors)]
+
+
+def percentile(histogram: Sequence[int], percent: float) -> int:
+    """Return the duration in ns that `percent` of the calls did not exceed.
+
+    As exact as the histogram: the upper end of the bucket (for 0: the lower end of the first).
+    """
+    rank = max(1, int(percent / 100 * sum(histogram) + 0.5))
+    for index, count in enumerate(histogram):
+        rank -= count
+        if rank <= 0 and count:
+            break
+    shift = 0 if index < 128 else index // 64 - 1
+    first = index - 64 * shift
+    return first << shift if percent == 0 else ((first + 1) << shift) - 1
+
+
+def _latencystats(server: ServerState) -> Lines:
+    config = server.config
+    if not config.latency_tracking:
+        return []
+    lines: Lines = []
+    for command in all_commands(server):
+        histogram = command.histogram
+        if histogram is not None:
+            shown = [
+                f"p{percent:.6f}".rstrip("0").rstrip(".")
+                + f"={percentile(histogram, percent) / 1000:.3f}"
+                for percent in config.latency_tracking_info_percentiles
+            ]
+            name = command.fullname.translate(_UNSAFE)
+            lines.append(f"latency_percentiles_usec_{name}:{','.join(shown)}")
+    return lines
+
+
+# -- the data
+
+
+def _cluster(server: ServerState) -> Lines:
+    return ["cluster_enabled:0"]
+
+
+def _keyspace(server: ServerState) -> Lines:
+    lines: Lines = []
+    now_ms = server.clock.now_ms
+    for db in server.dbs:
+        expires = db.expires
+        if db.table.count or expires.when:
+            avg_ttl = max(0, expires.mean_ms() - now_ms) if expires.when else 0
+            lines.append(
+                f"db{db.index}:keys={db.table.count},expires={len(expires.when)},"
+                f"avg_ttl={avg_ttl},subexpiry=0"
+            )
+    return lines
+
+
+def _debug(server: ServerState) -> Lines:
+    stats = server.stats
+    return [
+        "eventloop_duration_aof_sum:0",
+        f"eventloop_duration_cron_sum:{stats.expire_cycle_ns // 1000}",
+        f"eventloop_duration_max:{stats.eventloop_max_ns // 1000}",
+        f"eventloop_cmd_per_cycle_max:{stats.eventloop_max_commands}",
+        "allocator_allocated_lua:0",
+        "allocator_active_lua:0",
+        "allocator_resident_lua:0",
+        "allocator_frag_bytes_lua:0",
+    ]
+
+
+SECTIONS: Final[tuple[tuple[str, tuple[str, ...], Callable[[ServerState], Lines]], ...]] = (
+    ("Server", ("server",), _server),
+    ("Clients", ("clients",), _clients),
+    ("Memory", ("memory",), _memory),
+    ("Persistence", ("persistence",), _persistence),
+    ("Stats", ("stats",), _stats),
+    ("Replication", ("replication",), _replication),
+    ("CPU", ("cpu",), _cpu),
+    ("Modules", ("module_list", "modules"), _modules),
+    ("Commandstats", ("commandstats",), _commandstats),
+    ("Errorstats", ("errorstats",), _errorstats),
+    ("Latencystats", ("latencystats",), _latencystats),
+    ("Cluster", ("cluster",), _cluster),
+    ("Keyspace", ("keyspace",), _keyspace),
+    ("Debug", ("debug",), _debug),
+)
+"""Title, the words that ask for it, its lines; in the order of INFO."""
