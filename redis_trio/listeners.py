@@ -25,8 +25,13 @@ _MISSING: Final = (
 _TRIES: Final = 20  # to find a port that is free on every address
 
 
-def listen_tcp(addresses: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
+def listen_tcp(
+    addresses: Sequence[str], port: int, backlog: int
+) -> list[tuple[str, socket.socket]]:
     """Listen on one port of several addresses; port 0 picks one that is free on all.
+
+    Returns:
+      (address, socket) pairs, without the addresses that may be missing and are.
 
     Raises:
       OSError: an address cannot be listened on; nothing is left open.
@@ -40,8 +45,10 @@ def listen_tcp(addresses: Sequence[str], port: int, backlog: int) -> list[socket
     raise AssertionError("unreachable")
 
 
-def _listen_all(addresses: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
+def _listen_all(
+    addresses: Sequence[str], port: int, backlog: int
+) -> list[tuple[str, socket.socket]]:
+    sockets: list[tuple[str, socket.socket]] = []
     try:
         for address in addresses:
             host = address.removeprefix("-")
@@ -50,12 +57,12 @@ def _listen_all(addresses: Sequence[str], port: int, backlog: int) -> list[socke
             except OSError as exc:
                 if address.startswith("-") and exc.errno in _MISSING:
                     continue
-                raise OSError(exc.errno, f"Could not create server TCP listening socket "
-                              f"{host}:{port}: {exc.strerror}") from exc
-            sockets.append(sock)
+                what = f"Could not create server TCP listening socket {host}:{port}"
+                raise OSError(exc.errno, f"{what}: {exc.strerror}") from exc
+            sockets.append((address, sock))
             port = sock.getsockname()[1]
     except BaseException:
-        for sock in sockets:
+        for _, sock in sockets:
             sock.close()
         raise
     return sockets

@@ -29,7 +29,7 @@ import trio
 import redis_trio.commands  # noqa: F401  (declares every command)
 from redis_trio.client import PAUSED
 from redis_trio.clock import Clock
-from redis_trio.config import Config
+from redis_trio.config import Config, ConfigError
 from redis_trio.connection import Connection, SocketConnection, StreamConnection
 from redis_trio.execute import dispatch
 from redis_trio.hub import run_hub
@@ -90,6 +90,7 @@ class RedisServer:
         self._closed = trio.Event()
         self._client_gone = trio.Event()
         self.state.shutdown = self._closing.set
+        config.subscribe(["port", "bind"], self._rebind)
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
@@ -196,7 +197,8 @@ class RedisServer:
         failure: BaseException | None = None
         try:
             self.state.begin()
-            self._listening = self._bind()
+            self._bind()
+            self.config.port = self.state.port
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._poller is not None:
@@ -290,6 +292,7 @@ class RedisServer:
         client = connection.client
         self.state.stats.connections_received += 1
         self.state.clients[client.id] = client
+        self.state.counts_as_idle()
         assert self._nursery is not None
         self._nursery.start_soon(self._serve, connection, name=f"redis client {client.id}")
 
@@ -307,26 +310,61 @@ class RedisServer:
 
     # -- listening
 
-    def _bind(self) -> list[_Listening]:
-        """Open the listening sockets that the configuration asks for.
+    def _bind(self) -> None:
+        """Listen as the configuration says.
 
         Raises:
-          OSError: one of them cannot be had; nothing is left open.
+          OSError: one of the sockets cannot be had; nothing is left open.
         """
         config = self.config
-        sockets: list[socket.socket] = []
         try:
             if config.port or self._pick_port:
-                sockets += listen_tcp(config.bind, config.port, config.tcp_backlog)
-                self.state.port = sockets[0].getsockname()[1] if sockets else 0
+                self._bind_tcp(config.bind, config.port)
             if config.unixsocket:
                 path = os.path.join(config.dir, config.unixsocket)
-                sockets.append(listen_unix(path, config.unixsocketperm, config.tcp_backlog))
+                sock = listen_unix(path, config.unixsocketperm, config.tcp_backlog)
+                self._listening.append(_Listening(path, sock))
         except BaseException:
-            for sock in sockets:
-                sock.close()
+            self._stop_listening()
             raise
-        return [_Listening(sock) for sock in sockets]
+
+    def _bind_tcp(self, addresses: Sequence[str], port: int) -> None:
+        """Listen on further addresses."""
+        for address, sock in listen_tcp(addresses, port, self.config.tcp_backlog):
+            listening = _Listening(address, sock)
+            self._listening.append(listening)
+            self.state.port = listening.port
+
+    def _rebind(self) -> None:
+        """Follow a change of `port` or `bind`: what is listened on already stays open.
+
+        Raises:
+          ConfigError: an address cannot be listened on; everything is as before.
+        """
+        nursery = self._nursery
+        if nursery is None or self._closing.is_set():
+            return
+        before = [listening for listening in self._listening if not listening.unix]
+        port = self.config.port
+        wanted = list(self.config.bind) if port else []
+        kept = [old for old in before if old.port == port and old.address in wanted]
+        missing = [address for address in wanted if address not in [old.address for old in kept]]
+        try:
+            self._bind_tcp(missing, port)
+        except OSError as exc:
+            self.state.log.warning("%s", exc.strerror)
+            if port != self.state.port:
+                raise ConfigError("Unable to listen on this port. Check server logs.") from exc
+            raise ConfigError("Failed to bind to specified addresses.") from exc
+        for old in before:
+            if old not in kept:
+                old.close()
+                self._listening.remove(old)
+        for new in self._listening:
+            if new not in before and not new.unix:
+                nursery.start_soon(self._accept, new, name="redis accept")
+        if not wanted:
+            self.state.port = 0
 
     def _stop_listening(self) -> None:
         for listening in self._listening:
@@ -335,18 +373,26 @@ class RedisServer:
 
 
 class _Listening:
-    """A listening socket and the scope of its accept loop."""
+    """A listening socket and the scope of its accept loop.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Attributes:
+      address: as `bind` spells it, or the path of a unix socket.
+      port: 0 for a unix socket.
+    """
+
+    def __init__(self, address: str, sock: socket.socket) -> None:
+        self.address = address
         self.sock = sock
+        self.unix = sock.family == socket.AF_UNIX
+        self.port: int = 0 if self.unix else sock.getsockname()[1]
         self.scope = trio.CancelScope()
 
     def close(self) -> None:
         """Stop accepting; the file of a unix socket goes too."""
         self.scope.cancel()
-        if self.sock.family == socket.AF_UNIX and self.sock.fileno() >= 0:
+        if self.unix and self.sock.fileno() >= 0:
             try:
-                os.unlink(self.sock.getsockname())
+                os.unlink(self.address)
             except FileNotFoundError:
                 pass
         self.sock.close()
