@@ -12,11 +12,16 @@ A tour of the house, from the socket inwards:
     config, info                        rooms beside the core
 """
 
-from redis_trio.config import ConfigError
-from redis_trio.protocol.reply import RedisError
-from redis_trio.server import RedisServer, open_redis, run_redis, serve_redis
+from typing import TYPE_CHECKING, Final
 
-__version__ = "0.1.0"
+from redis_trio.version import VERSION
+
+if TYPE_CHECKING:
+    from redis_trio.config import ConfigError
+    from redis_trio.protocol.reply import RedisError
+    from redis_trio.server import RedisServer, open_redis, run_redis, serve_redis
+
+__version__: Final = VERSION
 
 __all__ = [
     "ConfigError",
@@ -27,3 +32,24 @@ __all__ = [
     "run_redis",
     "serve_redis",
 ]
+
+_HOMES: Final = {
+    "ConfigError": "redis_trio.config",
+    "RedisError": "redis_trio.protocol.reply",
+    "RedisServer": "redis_trio.server",
+    "open_redis": "redis_trio.server",
+    "run_redis": "redis_trio.server",
+    "serve_redis": "redis_trio.server",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is used: `redis-trio --version` needs none of them."""
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(home), name)
+        return value

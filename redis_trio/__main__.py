@@ -31,9 +31,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if words is None:
         words = sys.argv[1:]
     status = _answer(words[0]) if words else None
-    if status is None and any(word.lower() == "--sentinel" for word in words):
-        print("redis-trio has no Sentinel mode.", file=sys.stderr)
-        status = 1
+    if status is None and "--sentinel" in words:
+        status = _fail("redis-trio has no Sentinel mode.")
     if status is not None:
         return status
     from redis_trio.cli import parse_arguments
@@ -44,30 +43,33 @@ def main(words: Sequence[str] | None = None) -> int:
 def _answer(word: str) -> int | None:
     """Answer a first word that is no option of the server; None if it is one."""
     if word in ("-v", "--version"):
-        print(_version())
+        sys.stdout.write(_version() + "\n")
         return 0
     if word in ("-h", "--help"):
         from redis_trio.cli import USAGE
 
-        print(USAGE, end="")
+        sys.stdout.write(USAGE)
         return 0
     if word == "--test-memory":
-        print("redis-trio cannot test memory; use memtest86 or memtester.", file=sys.stderr)
-        return 1
+        return _fail("redis-trio cannot test memory; use memtest86 or memtester.")
     if word == "--check-system":
-        print("redis-trio does not fork: there is no system to check for it.", file=sys.stderr)
-        return 1
+        return _fail("redis-trio does not fork: there is nothing to check the system for.")
     return None
 
 
+def _fail(message: str) -> int:
+    """Print why the program ends at once; return the exit status for that."""
+    sys.stderr.write(message + "\n")
+    return 1
+
+
 def _version() -> str:
-    from redis_trio import __version__
-    from redis_trio.state import REDIS_VERSION
+    from redis_trio.version import REDIS_VERSION, VERSION
 
     bits = 64 if sys.maxsize > 2**32 else 32
     return (
         f"Redis server v={REDIS_VERSION} sha=00000000:0 malloc=python bits={bits} "
-        f"build=redis-trio-{__version__}"
+        f"build=redis-trio-{VERSION}"
     )
 
 
@@ -86,8 +88,7 @@ def _start(invocation: Invocation, *, configured: bool) -> int:
     try:
         _configure(config, invocation)
     except ConfigFileError as exc:
-        print(exc, file=sys.stderr)
-        return 1
+        return _fail(str(exc))
     except FatalError as exc:
         attach_handlers(log, config, lambda: "C")
         for line in exc.args:
@@ -129,9 +130,8 @@ def _settle(config: Config, log: logging.Logger, configured: bool) -> tuple[Supe
     """
     import os
 
-    from redis_trio import __version__
     from redis_trio.process import Supervisor, become_daemon
-    from redis_trio.state import REDIS_VERSION
+    from redis_trio.version import REDIS_VERSION, VERSION
 
     supervisor = Supervisor(config, log)
     daemon = config.daemonize and not supervisor.active
@@ -140,7 +140,7 @@ def _settle(config: Config, log: logging.Logger, configured: bool) -> tuple[Supe
     log.info("oO0OoO0OoO0Oo redis-trio is starting oO0OoO0OoO0Oo")
     log.info(
         "redis-trio version=%s, Redis version=%s, bits=%d, pid=%d, just started",
-        __version__,
+        VERSION,
         REDIS_VERSION,
         64 if sys.maxsize > 2**32 else 32,
         os.getpid(),
@@ -171,7 +171,8 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
         except KeyboardInterrupt:  # before the server has taken over the signal
             status = 1
         supervisor.stopping()
-    log.warning("Redis is now ready to exit, bye bye...")
+    if status == 0:
+        log.warning("Redis is now ready to exit, bye bye...")
     return status
 
 

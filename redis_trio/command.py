@@ -431,6 +431,14 @@ def build_table() -> dict[bytes, Command]:
     return table
 
 
+def rename_command(table: dict[bytes, Command], name: bytes, new_name: bytes) -> None:
+    """Give a command another name, or none at all (`rename-command` of redis.conf)."""
+    command = table.pop(name.upper())
+    del table[name.lower()]
+    if new_name:
+        table[new_name.upper()] = table[new_name.lower()] = command
+
+
 def lookup(table: dict[bytes, Command], args: Args) -> Command | None:
     """Find the command, or sub-command, that `args` calls; None if there is none.
 

@@ -6,8 +6,8 @@ The server logs to a stdlib logger and never looks at handlers. An application t
 decides itself what becomes of the records; the standalone process attaches the handlers made here:
 standard output or a file, and the system's log.
 
-Redis's `notice` is INFO and its `warning` WARNING; `verbose` is a level of its own between DEBUG and
-INFO, `nothing` one above all.
+Redis's `notice` is INFO and its `warning` WARNING; `verbose` is a level of its own between DEBUG
+and INFO, `nothing` one above all.
 
 Source: Redis server.c serverLogRaw.
 """
@@ -54,7 +54,7 @@ class RedisFormatter(logging.Formatter):
         super().__init__()
         self._role = role
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         moment = time.localtime(record.created)
         month = _MONTHS[moment.tm_mon * 4 - 4 : moment.tm_mon * 4 - 1]
         level = record.levelno

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis_trio.client import Client
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, STALE, group
-from redis_trio.config import ConfigError, UnknownParameter
+from redis_trio.config import ConfigError, UnknownParameterError
 from redis_trio.config.kinds import HIDDEN, decode
 from redis_trio.config.rewrite import rewrite_file
 from redis_trio.data.glob import glob_match
@@ -69,7 +69,7 @@ def config_set(client: Client, args: Args) -> Reply:
             pairs,
             allow_protected=allowed == "yes" or (allowed == "local" and client.is_local),
         )
-    except UnknownParameter as exc:
+    except UnknownParameterError as exc:
         raise RedisError(
             f"ERR Unknown option or number of arguments for CONFIG SET - '{exc.name}'"
         ) from None

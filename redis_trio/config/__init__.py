@@ -10,4 +10,4 @@ from redis_trio.config.kinds import ConfigError as ConfigError
 from redis_trio.config.parameters import Config as Config
 from redis_trio.config.settings import LoadingError as LoadingError
 from redis_trio.config.settings import Option as Option
-from redis_trio.config.settings import UnknownParameter as UnknownParameter
+from redis_trio.config.settings import UnknownParameterError as UnknownParameterError

@@ -106,7 +106,7 @@ def to_int(value: int, bits: int = 32) -> int:
 
 
 def strtoll(text: str, base: int = 10) -> tuple[int, str]:
-    """Read a number at the beginning of a text as strtoll() does; return it and the rest.
+    """Read a number at the beginning of a text as C's strtoll does; return it and the rest.
 
     It stays within 64 bits; without any digit the number is 0 and the rest is the whole text.
     """
@@ -123,7 +123,7 @@ def strtoll(text: str, base: int = 10) -> tuple[int, str]:
 
 
 def parse_memory(text: str) -> int | None:
-    """Return the bytes that `1gb`, `64k` or `100` mean, modulo 2**64; None if it is none of these."""
+    """Return how many bytes `1gb`, `64k` or `100` means, modulo 2**64; None if it is no size."""
     text = c_string(text)
     end = 0
     while end < len(text) and text[end] in _DIGITS:

@@ -17,6 +17,7 @@ from redis_trio.config.parameters import Config
 from redis_trio.config.settings import AnyParameter
 from redis_trio.config.specials import Save
 from redis_trio.protocol.request import split_inline
+from redis_trio.version import REDIS_VERSION
 
 _GONE: Final = ("list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands")
 """Parameters of older Redis versions, which are accepted and forgotten."""
@@ -194,8 +195,6 @@ def _read_file(path: str) -> bytes:
 
 def _report(reason: str, number: int = 0, line: bytes = b"") -> str:
     """Return what Redis prints about a configuration that it refuses."""
-    from redis_trio.state import REDIS_VERSION
-
     parts = ["", f"*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***"]
     if number:
         parts.append(f"Reading the configuration file, at line {number}")

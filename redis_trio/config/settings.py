@@ -36,7 +36,7 @@ Option: TypeAlias = "str | int | bytes | os.PathLike[str] | Sequence[Option]"
 """A value as a Python program gives it."""
 
 
-class UnknownParameter(ConfigError):
+class UnknownParameterError(ConfigError):
     """There is no parameter of this name."""
 
 
@@ -91,7 +91,7 @@ class Settings:
         for name, value in options.items():
             parameter = settings.find(name.replace("_", "-"))
             if parameter is None:
-                raise UnknownParameter(settings._unknown(name))
+                raise UnknownParameterError(settings._unknown(name))
             try:
                 parameter.set(settings, _words(parameter, value))
             except ConfigError as exc:
@@ -140,7 +140,7 @@ class Settings:
         """Change parameters as CONFIG SET does: all of them, or none.
 
         Raises:
-          UnknownParameter: its `name` is no parameter.
+          UnknownParameterError: its `name` is no parameter.
           LoadingError: it cannot be changed while data is loaded, which it is.
           ConfigError: it cannot be changed, or not to this value; or a hook refused.
         """
@@ -157,7 +157,8 @@ class Settings:
             _restore(self, old)
             raise ConfigError(exc.reason, name) from None
         try:
-            for hook, name in list(hooks.items()):
+            for hook, asked_by in hooks.items():
+                name = asked_by
                 hook()
         except Exception as exc:
             _restore(self, old)
@@ -174,7 +175,7 @@ class Settings:
         for name, value in pairs:
             parameter = self.find(name)
             if parameter is None:
-                raise UnknownParameter("unknown", name)
+                raise UnknownParameterError("unknown", name)
             if parameter.flags & IMMUTABLE:
                 raise ConfigError("can't set immutable config", name)
             if parameter.flags & PROTECTED and not allow_protected:
