@@ -31,3 +31,15 @@ def read_double(arg: bytes, message: str = NOT_A_FLOAT) -> float:
     if value is None:
         raise RedisError(message)
     return value
+
+
+def check_attribute(arg: bytes, message: str) -> None:
+    """Check what CLIENT LIST is going to show: no spaces, only visible ASCII, up to a NUL.
+
+    Errors: `message` for anything else (networking.c validateClientAttr).
+    """
+    for byte in arg:
+        if byte == 0:
+            return
+        if not 33 <= byte <= 126:
+            raise RedisError(message)

@@ -9,7 +9,11 @@ command on its own side (`Waiting.serve`) and puts the reply into the mailbox.
 2. A waiter leaves all its topics the moment it is answered, so an answer is given once.
 3. An answer in the mailbox when the deadline fires is delivered: nothing is lost.
 
-Source: Redis blocked.c (the pusher serves the blocked).
+CLIENT PAUSE is another kind of waiting: a command that may not run yet is not begun at all. Its
+client is halted and stands in `ServerState.paused_clients`; when the pause ends its transport goes
+on with that same command. The pause also holds up expiry, so that the data is the same as before.
+
+Source: Redis blocked.c (the pusher serves the blocked), networking.c pauseActions.
 """
 
 from __future__ import annotations
@@ -19,12 +23,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
+from redis_trio.client import PAUSED
+from redis_trio.keyspace.expire import NEVER
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.command import Command
+    from redis_trio.state import ServerState
 
 Topic: TypeAlias = Hashable
 """What is waited for: a (database, key) pair, an event."""
@@ -88,6 +95,11 @@ class Waiter:
             self.waiting.remove(self)
             self.waiting = None
 
+    def count(self) -> None:
+        """Count the command, which blocked before it could be counted and never ran again."""
+        self.command.record(0)
+        self.client.server.stats.total_commands += 1
+
     async def wait(self) -> Reply:
         """Wait for the reply, or for the timeout's.
 
@@ -102,6 +114,7 @@ class Waiter:
             try:
                 return self.mailbox.receive_nowait()
             except trio.WouldBlock:
+                self.count()
                 return self.block.on_timeout
         finally:
             self.cancel()
@@ -137,3 +150,43 @@ class Waiting:
                 line.pop(waiter, None)
                 if not line:
                     del self.waiters[topic]
+
+
+def pause(server: ServerState, until_ms: int, everything: bool) -> None:
+    """Let no writes, or no commands at all, begin before `until_ms`.
+
+    Of two pauses at a time the longer end and the stricter kind hold.
+    """
+    unpause_if_due(server)
+    server.pause_until_ms = max(server.pause_until_ms, until_ms)
+    server.pause_all = server.pause_until_ms != 0 and (server.pause_all or everything)
+    server.update_gate()
+    server.due_at(server.pause_until_ms)
+
+
+def unpause(server: ServerState) -> None:
+    """End the pause: the clients that it holds up go on, in the order in which they came."""
+    server.pause_until_ms = 0
+    server.pause_all = False
+    server.update_gate()
+    clients = server.paused_clients
+    server.paused_clients = {}
+    for client in clients:
+        client.halted &= ~PAUSED
+        client.transport.resume()
+    if clients:
+        server.counts_as_idle()
+
+
+def unpause_if_due(server: ServerState) -> bool:
+    """End the pause if its time is over; return whether there is none (any more)."""
+    if server.pause_until_ms > server.clock.now_ms:
+        return False
+    if server.pause_until_ms:
+        unpause(server)
+    return True
+
+
+def next_pause_deadline(server: ServerState) -> int:
+    """Return when the pause ends (ms since the epoch), NEVER if there is none."""
+    return server.pause_until_ms or NEVER

@@ -5,16 +5,21 @@ without a transport (a call from inside the process, a replica's upstream) is a 
 
 1. `halted` is nonzero while no further command of this client may run. The loops that execute
    pipelines test it, and nothing else, after each command.
-2. `gated` is True while any check of `execute.admit` could concern this client.
+2. `gated` is True while any check of `execute.admit` could concern this client, or something is to
+   be done after each of its commands. Who changes a field that `update_gate` reads calls it.
+3. What CLIENT REPLY said holds for replies, not for pushes. A skipped reply is that of the next
+   command to end, however long that one waits.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
 from redis_trio.protocol.reply import Push, Reply, encode_error, encode_resp2, encode_resp3
+from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
     from redis_trio.blocking import Waiter
@@ -33,6 +38,17 @@ REPLY_OFF: Final = 1
 REPLY_SKIP_NEXT: Final = 2
 REPLY_SKIP: Final = 3
 
+DEFAULT_USER: Final = "default"
+"""Who a client is until it says otherwise."""
+
+
+def request_size(args: Args) -> int:
+    """Return how many bytes a command is when it is sent as an array of bulk strings."""
+    size = len(b"*%d\r\n" % len(args))
+    for arg in args:
+        size += len(b"$%d\r\n" % len(arg)) + len(arg) + 2
+    return size
+
 
 class Transport:
     """The way to a client's socket or stream. This one leads nowhere: its client is in-process.
@@ -49,6 +65,14 @@ class Transport:
     def resume(self) -> None:
         """Go on with the commands that wait: the client is no longer halted."""
 
+    def trust(self, authenticated: bool) -> None:
+        """Parse what follows within the limits for clients that are authenticated, or are not."""
+
+    @property
+    def events(self) -> str:
+        """What is waited for: `r` to read, `w` to write."""
+        return ""
+
     @property
     def pending_bytes(self) -> int:
         """Bytes that the peer has not taken yet."""
@@ -61,7 +85,22 @@ class Transport:
 
     @property
     def query_bytes(self) -> int:
-        """Bytes of requests that are not complete."""
+        """Bytes of requests that have not run, but for `args_bytes`."""
+        return 0
+
+    @property
+    def args_bytes(self) -> int:
+        """Bytes of arguments that are complete, in a request that is not."""
+        return 0
+
+    @property
+    def read_size(self) -> int:
+        """How many bytes the last read from the peer had room for."""
+        return 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the transport's objects and the bytes that they hold take."""
         return 0
 
     @property
@@ -77,9 +116,10 @@ class Client:
       id: unique in the server, never used again.
       resp: protocol version, 2 or 3.
       out: encoded replies not handed to the transport yet.
-      created_ms, active_ms: when it connected, when it last sent something.
-      user: the name it is authenticated as, None before.
-      command: the last command.
+      created_ms, active_ms: when it connected, when it last sent or took something.
+      authenticated: whether somebody's password was given, or none was needed at that time.
+      user: the name it is authenticated as, `default` before.
+      command: the last command, None if that was unknown.
       waiter: what it is blocked on.
       close_reason: for the log.
     """
@@ -127,7 +167,7 @@ class Client:
         self.halted: i64 = 0
         self.gated = False
         self.authenticated = True
-        self.user: str | None = "default"
+        self.user = DEFAULT_USER
         self.name = b""
         self.lib_name = b""
         self.lib_ver = b""
@@ -146,6 +186,47 @@ class Client:
         self.net_in: i64 = 0
         self.net_out: i64 = 0
         self.commands_processed: i64 = 0
+
+    @property
+    def kind(self) -> str:
+        """Its class in CLIENT LIST TYPE and CLIENT KILL TYPE: normal, replica, pubsub, master."""
+        return "normal"
+
+    @property
+    def must_authenticate(self) -> bool:
+        """Whether only AUTH and its like may run: a password is asked for and was not given.
+
+        Taking the password away lets in who is connected (networking.c authRequired).
+        """
+        return not self.authenticated and self.server.config.requirepass != ""
+
+    def log_in_by_default(self) -> None:
+        """Make it the default user, which is authenticated if it needs no password."""
+        self.user = DEFAULT_USER
+        self.set_authenticated(self.server.config.requirepass == "")
+
+    def set_authenticated(self, authenticated: bool) -> None:
+        """Let the client in, or out; `user` is the caller's business."""
+        self.authenticated = authenticated
+        self.transport.trust(authenticated)
+        self.update_gate()
+
+    def update_gate(self) -> None:
+        """Set `gated` by what is unusual about the client."""
+        self.gated = not self.authenticated or self.no_touch or self.reply_mode != REPLY_ON
+
+    def command_done(self) -> None:
+        """Advance CLIENT REPLY SKIP: a command of the client, not waiting any more, has ended."""
+        if self.reply_mode == REPLY_SKIP_NEXT:
+            self.reply_mode = REPLY_SKIP
+        elif self.reply_mode == REPLY_SKIP:
+            self.reply_mode = REPLY_ON
+            self.update_gate()
+
+    def memory_bytes(self) -> int:
+        """Return what the client's objects and buffers take; its task is not counted."""
+        size = sys.getsizeof(self) + sys.getsizeof(self.out) + self.transport.memory_bytes
+        return size + sum([len(chunk) for chunk in self.out])
 
     def reply(self, value: Reply) -> None:
         """Encode a reply. The caller sees to it that the output is flushed."""
@@ -190,8 +271,10 @@ class Client:
         return self.unix or not self.addr or self.addr.startswith(("127.", "[::1]"))
 
     def close(self) -> None:
-        """Close the connection without sending anything more."""
-        self.halted |= CLOSING
+        """Close the connection without sending anything more; from now on it is not there."""
+        self.disconnected()
+        self.out.clear()
+        self.server.clients.pop(self.id, None)
         self.transport.close()
 
     def close_when_sent(self) -> None:
@@ -202,9 +285,8 @@ class Client:
 
     def set_trusted(self) -> None:
         """Let an in-process client in without a password: whoever calls owns the server."""
-        self.authenticated = True
-        self.user = "default"
-        self.gated = False
+        self.user = DEFAULT_USER
+        self.set_authenticated(True)
 
     def disconnected(self) -> None:
         """Leave nothing of this client behind in any table; its connection has ended."""
@@ -212,5 +294,4 @@ class Client:
         self.halted |= CLOSING
         if self.waiter is not None:
             self.waiter.cancel()
-        if self in server.paused_clients:
-            server.paused_clients.remove(self)
+        server.paused_clients.pop(self, None)

@@ -83,7 +83,10 @@ class Connection(ABC):
         client.halted &= ~BLOCKED
         self.server.begin()
         client.reply(reply)
+        if client.gated:
+            client.command_done()
         client.schedule_write()
+        self.server.counts_as_idle()
         self.server.end()
         return True
 

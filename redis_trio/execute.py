@@ -14,8 +14,12 @@ Source: Redis server.c processCommand, call.
 
 from __future__ import annotations
 
-from redis_trio.blocking import Block, Waiter
-from redis_trio.client import BLOCKED, PAUSED, REPLY_ON, REPLY_SKIP, REPLY_SKIP_NEXT, Client
+from typing import Final
+
+from mypy_extensions import i64
+
+from redis_trio.blocking import Block, Waiter, unpause_if_due
+from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
     MAY_REPLICATE,
@@ -30,7 +34,8 @@ from redis_trio.errors import NOAUTH, RedisError, wrong_arity
 from redis_trio.protocol.reply import NO_REPLY, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import SLOW_NS
-from mypy_extensions import i64
+
+SECURITY_WARNING_MS: Final = 60_000  # at most one line in the log in so long
 
 
 def process(client: Client, args: Args) -> None:
@@ -38,8 +43,8 @@ def process(client: Client, args: Args) -> None:
     reply = dispatch(client, args)
     if reply is not NO_REPLY:
         client.reply(reply)
-    if client.gated:
-        _after(client)
+    if client.gated and not client.halted & (BLOCKED | PAUSED):
+        client.command_done()
 
 
 def dispatch(client: Client, args: Args) -> Reply:
@@ -52,9 +57,8 @@ def dispatch(client: Client, args: Args) -> Reply:
     if command is None or command.subcommands is not None:
         command = lookup(server.commands, args)
         if command is None:
-            error = unknown_command(server.commands, args)
-            server.count_error(error.code)
-            return error
+            return _unknown(client, args)
+    client.command = command
     count = len(args)
     arity = command.arity
     if command.handler is None or (arity != count if arity > 0 else count < -arity):
@@ -63,6 +67,8 @@ def dispatch(client: Client, args: Args) -> Reply:
         refusal = admit(client, command, args)
         if refusal is not None:
             return refusal
+        if client.no_touch:
+            return _call_without_touching(client, command, args)
     return call(client, command, args)
 
 
@@ -70,7 +76,6 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     """Run a command that has passed every check, count it and feed it; return its reply."""
     server = client.server
     dirty = server.dirty
-    client.command = command
     handler = command.handler
     assert handler is not None
     try:
@@ -79,9 +84,13 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         reply = exc
         command.failed_calls += 1
         server.count_error(exc.code)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  (a bug in one command is no reason to stop)
         return _internal_error(client, command, args, exc)
     now: i64 = perf_counter_ns()
+    if isinstance(reply, Block):  # counted when it has its answer
+        server.last_ns = now
+        _block(client, command, args, reply)
+        return NO_REPLY
     elapsed = now - server.last_ns
     server.last_ns = now
     if elapsed > SLOW_NS:
@@ -93,25 +102,16 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         if server.dirty != dirty:
             feed.add(client.db.index, args)
         feed.forget_rewrite()
-    if isinstance(reply, Block):
-        _block(client, command, args, reply)
-        return NO_REPLY
     return reply
 
 
-def _after(client: Client) -> None:
-    """What follows a command of a client with something unusual about it."""
-    client.server.no_touch = False
-    if client.reply_mode == REPLY_SKIP_NEXT:
-        client.reply_mode = REPLY_SKIP
-    elif client.reply_mode == REPLY_SKIP:
-        client.reply_mode = REPLY_ON
-        update_gate(client)
-
-
-def update_gate(client: Client) -> None:
-    """Set `client.gated` by what is unusual about the client."""
-    client.gated = not client.authenticated or client.no_touch or client.reply_mode != REPLY_ON
+def _call_without_touching(client: Client, command: Command, args: Args) -> Reply:
+    """`call` for CLIENT NO-TOUCH: keys keep their access times. TOUCH still does what it says."""
+    server = client.server
+    server.no_touch = command.fullname != "touch"
+    reply = call(client, command, args)
+    server.no_touch = False
+    return reply
 
 
 def admit(client: Client, command: Command, args: Args) -> Reply:
@@ -125,13 +125,16 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
     if flags & PROTECTED and not _is_allowed(client, command):
         name = command.fullname.split("|")[0]
         return _reject(client, command, _protected_error(name.upper(), f"enable-{name}-command"))
-    if not client.authenticated and not flags & NO_AUTH:
+    if client.must_authenticate and not flags & NO_AUTH:
         return _reject(client, command, RedisError(NOAUTH))
-    if server.pause_until_ms and (server.pause_all or flags & (WRITE | MAY_REPLICATE)):
+    if (
+        server.pause_until_ms
+        and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
+        and not unpause_if_due(server)
+    ):
         client.halted |= PAUSED
-        server.paused_clients.append(client)
+        server.paused_clients[client] = None
         return NO_REPLY
-    server.no_touch = client.no_touch
     return None
 
 
@@ -158,6 +161,30 @@ def _reject(client: Client, command: Command, error: RedisError) -> RedisError:
     command.rejected_calls += 1
     client.server.count_error(error.code)
     return error
+
+
+def _unknown(client: Client, args: Args) -> Reply:
+    """Answer for a command that does not exist, and hang up on web browsers.
+
+    A page in somebody's browser can have it send HTTP to any port; Redis would skip the header
+    lines as errors and run what is in the body (networking.c securityWarningCommand).
+    """
+    server = client.server
+    if args[0].lower() not in (b"host:", b"post"):
+        client.command = None
+        error = unknown_command(server.commands, args)
+        server.count_error(error.code)
+        return error
+    now_ms = server.clock.now_ms
+    if now_ms - server.security_warning_ms > SECURITY_WARNING_MS:
+        server.security_warning_ms = now_ms
+        server.log.warning(
+            "Possible cross-protocol attack: a client at %s sent an HTTP request (POST or Host:). "
+            "Its connection is closed.",
+            client.addr or "an unknown address",
+        )
+    client.close()
+    return NO_REPLY
 
 
 def _block(client: Client, command: Command, args: Args, block: Block) -> None:

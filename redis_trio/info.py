@@ -197,7 +197,7 @@ def _clients(server: ServerState) -> Lines:
         f"maxclients:{server.config.maxclients}",
         f"client_recent_max_input_buffer:{max_input}",
         f"client_recent_max_output_buffer:{max_output}",
-        f"blocked_clients:{waiting.count}",
+        f"blocked_clients:{waiting.count + len(server.paused_clients)}",
         "tracking_clients:0",
         "pubsub_clients:0",
         "watching_clients:0",

@@ -5,10 +5,46 @@ A new kind of timed work is a class here with `next_ms` and `run`, and one line 
 
 from __future__ import annotations
 
+from redis_trio.blocking import next_pause_deadline, unpause_if_due
+from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_changed
 from redis_trio.keeper import Job
 from redis_trio.state import ServerState
 
 
 def standard_jobs(server: ServerState) -> list[Job]:
     """Return the jobs of a server."""
-    return []
+    return [PauseEnd(server), IdleClients(server)]
+
+
+class PauseEnd:
+    """CLIENT PAUSE ends when its time is over."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return when the pause ends."""
+        return next_pause_deadline(self._server)
+
+    def run(self) -> None:
+        """Let the paused clients go on."""
+        unpause_if_due(self._server)
+
+
+class IdleClients:
+    """Clients that have been silent for more than `timeout` seconds are disconnected."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        server.config.subscribe("timeout", self._changed)
+
+    def next_ms(self) -> int:
+        """Return when a client may have been idle for too long."""
+        return next_idle_deadline(self._server)
+
+    def run(self) -> None:
+        """Disconnect those who have."""
+        close_idle_clients(self._server)
+
+    def _changed(self) -> None:
+        timeout_changed(self._server)

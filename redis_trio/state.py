@@ -17,21 +17,19 @@ from mypy_extensions import i64
 from redis_trio.blocking import Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
-from redis_trio.command import Command, build_table
+from redis_trio.command import Command, build_table, rename_command
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
 from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
 from redis_trio.samples import Samples
+from redis_trio.version import REDIS_VERSION as REDIS_VERSION
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
     from redis_trio.config import Config
-
-REDIS_VERSION: Final = "7.4.1"
-"""The Redis version whose behaviour this server has, as HELLO and INFO report it."""
 
 ERROR_CODES_MAX: Final = 128
 SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
@@ -46,6 +44,8 @@ class Stats:
         "errors",
         "errors_disabled",
         "eventloop_cycles",
+        "eventloop_max_commands",
+        "eventloop_max_ns",
         "eventloop_ns",
         "expire_cycle_ns",
         "expire_time_cap_reached",
@@ -86,6 +86,8 @@ class Stats:
         self.errors_disabled = False  # too many codes: no more are counted
         self.eventloop_cycles: i64 = 0  # units of work, see ServerState.begin
         self.eventloop_ns: i64 = 0  # time spent in them
+        self.eventloop_max_ns: i64 = 0  # the longest
+        self.eventloop_max_commands: i64 = 0  # the most commands in one
         self.expire_cycle_ns: i64 = 0  # time spent on active expiry
         self.expire_time_cap_reached: i64 = 0  # slices of it that left something to do
 
@@ -101,7 +103,8 @@ class ServerState:
       dirty: changes since the last save.
       listening: whether `modified` has anybody to tell.
       gated: whether any check of `execute.admit` could concern any client.
-      began_ns: when the unit of work in hand began (perf_counter_ns).
+      began_ns, began_commands: when the unit of work in hand began (perf_counter_ns), and how
+        many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
@@ -109,6 +112,8 @@ class ServerState:
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
         seconds, once begun.
+      idle_ms: before it no client is idle for too long, NEVER if none can be; see idle.py.
+      security_warning_ms: when `execute` last logged an HTTP request.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
     """
@@ -117,6 +122,7 @@ class ServerState:
         "active_expire",
         "asleep_s",
         "asleep_until",
+        "began_commands",
         "began_ns",
         "blocked_count",
         "clients",
@@ -129,6 +135,7 @@ class ServerState:
         "executable",
         "feed",
         "gated",
+        "idle_ms",
         "keeper_ms",
         "last_ns",
         "latency_tracking",
@@ -147,6 +154,7 @@ class ServerState:
         "replid2",
         "rng",
         "run_id",
+        "security_warning_ms",
         "samples",
         "second_offset",
         "shutdown",
@@ -175,12 +183,14 @@ class ServerState:
         self.feed = Feed()
         self.waiting = Waiting()
         self.commands: dict[bytes, Command] = build_table()
+        for name, new_name in config.renamed_commands:
+            rename_command(self.commands, name.encode(), new_name.encode())
         self.dbs: list[Database] = [Database(self, i) for i in range(config.databases)]
         self.clients: dict[int, Client] = {}
         self.next_client_id = 0
         self.current_client: Client | None = None
         self.pending_writes: list[Client] = []
-        self.paused_clients: list[Client] = []
+        self.paused_clients: dict[Client, None] = {}
         self.pause_until_ms: i64 = 0
         self.pause_all = False
         self.asleep_s = 0.0
@@ -188,12 +198,15 @@ class ServerState:
         self.dirty: i64 = 0
         self.last_ns: i64 = 0
         self.began_ns: i64 = 0
+        self.began_commands: i64 = 0
         self.listening = False
         self.gated = False
         self.no_touch = False
         self.active_expire = True
         self.latency_tracking = True
         self.keeper_ms: i64 = -1
+        self.idle_ms: i64 = -1
+        self.security_warning_ms: i64 = 0
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
 
@@ -202,7 +215,9 @@ class ServerState:
         self.clock.refresh()
         now: i64 = perf_counter_ns()
         self.began_ns = self.last_ns = now
-        self.stats.eventloop_cycles += 1
+        stats = self.stats
+        stats.eventloop_cycles += 1
+        self.began_commands = stats.total_commands
         if now >= self.samples.next_ns:
             self.samples.take(now, self)
 
@@ -216,12 +231,36 @@ class ServerState:
             for client in clients:
                 client.scheduled = False
                 client.transport.flush()
-        self.stats.eventloop_ns += perf_counter_ns() - self.began_ns
+        stats = self.stats
+        now: i64 = perf_counter_ns()
+        elapsed = now - self.began_ns
+        stats.eventloop_ns += elapsed
+        stats.eventloop_max_ns = max(stats.eventloop_max_ns, elapsed)
+        commands = stats.total_commands - self.began_commands
+        stats.eventloop_max_commands = max(stats.eventloop_max_commands, commands)
 
     def new_client(self, transport: Transport) -> Client:
         """Return a client with the next id, not yet in `clients`."""
         self.next_client_id += 1
-        return Client(self, transport, self.next_client_id)
+        client = Client(self, transport, self.next_client_id)
+        client.log_in_by_default()
+        return client
+
+    def update_gate(self) -> None:
+        """Set `gated` by what is unusual about the server."""
+        self.gated = self.pause_until_ms != 0
+
+    def due_at(self, when_ms: i64) -> None:
+        """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""
+        if self.wake_keeper is not None and (self.keeper_ms < 0 or when_ms < self.keeper_ms):
+            self.wake_keeper()
+
+    def counts_as_idle(self) -> None:
+        """Tell that there is a client which may become idle from now on; see idle.py."""
+        timeout_s: i64 = self.config.timeout
+        if timeout_s and self.idle_ms < 0:
+            self.idle_ms = (self.clock.now_ms // 1000 + timeout_s + 1) * 1000
+            self.due_at(self.idle_ms)
 
     def count_error(self, code: str) -> None:
         """Count an error reply."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -27,10 +28,9 @@ from typing import Final
 from mypy_extensions import i64
 
 from redis_trio import client as client_module
-from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client
+from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client, request_size
 from redis_trio.clock import perf_counter_ns
 from redis_trio.execute import process
-from redis_trio.protocol.reply import encode_error
 from redis_trio.protocol.request import Args, RequestParser
 from redis_trio.state import ServerState
 
@@ -39,6 +39,7 @@ BIG_READ_SIZE: Final = 1024 * 1024
 BATCH: Final = 64  # commands parsed and run between two looks at the clock
 SLICE_NS: Final = 500_000  # after so long a client's further commands wait for their turn
 TURN_NS: Final = 1_000_000  # after so long a turn of the hub ends
+UNAUTHENTICATED_QUERY_MAX: Final = 1024 * 1024  # what a client that has not logged in may keep
 EVENTS: Final = 128  # ready sockets taken in one poll
 JOIN_MAX: Final = 512 * 1024  # chunks are joined for one send up to about this size
 
@@ -59,8 +60,9 @@ class Transport(client_module.Transport):
 
     def __init__(self, server: ServerState, attend: Callable[[], None]) -> None:
         self.server = server
-        self.client = server.new_client(self)
         self.parser = RequestParser(server.limits)
+        self.client = server.new_client(self)
+        self.parser.authenticated = self.client.authenticated
         self.backlog: deque[bytes | memoryview] = deque()
         self.backlog_bytes: i64 = 0
         self.eof = False
@@ -79,7 +81,24 @@ class Transport(client_module.Transport):
 
     @property
     def query_bytes(self) -> int:
-        return self.parser.buffered_bytes
+        waiting = self._waiting[self._next :]
+        return self.parser.buffered_bytes + sum([request_size(args) for args in waiting])
+
+    @property
+    def args_bytes(self) -> int:
+        return self.parser.args_bytes
+
+    @property
+    def events(self) -> str:
+        return "rw" if self.backlog else "r"
+
+    @property
+    def memory_bytes(self) -> int:
+        size = sys.getsizeof(self) + sys.getsizeof(self.parser) + sys.getsizeof(self.backlog)
+        return size + self.query_bytes + self.args_bytes + self.backlog_bytes
+
+    def trust(self, authenticated: bool) -> None:
+        self.parser.authenticated = authenticated
 
     def close(self) -> None:
         self._attend()
@@ -92,7 +111,10 @@ class Transport(client_module.Transport):
         server.stats.reads_processed += 1
         self.client.net_in += size
         self.client.active_ms = server.clock.now_ms
-        self.parser.feed(data)
+        parser = self.parser
+        if parser.wanted_bytes and self._exceeds_query_limit(parser.buffered_bytes + size):
+            return False
+        parser.feed(data)
         return self.advance()
 
     def advance(self) -> bool:
@@ -113,12 +135,14 @@ class Transport(client_module.Transport):
             index: i64 = self._next
             count: i64 = len(waiting)
             if index >= count:
-                waiting = parser.parse(BATCH if client.authenticated else 1)
+                waiting = parser.parse(BATCH) if client.authenticated else self._parse_one()
                 index = 0
                 count = len(waiting)
                 if count == 0:
                     self._parsed_all()
                     break
+            else:
+                self._waiting = []
             while index < count:
                 process(client, waiting[index])
                 if client.halted:
@@ -144,6 +168,11 @@ class Transport(client_module.Transport):
             client.schedule_write()
         return more
 
+    def _parse_one(self) -> list[Args]:
+        """Parse one command, since it may be the AUTH that lifts the limits for strangers."""
+        self.parser.authenticated = not self.client.must_authenticate
+        return self.parser.parse(1)
+
     def _parsed_all(self) -> None:
         """Nothing complete is left: look at what made that so."""
         parser = self.parser
@@ -152,16 +181,22 @@ class Transport(client_module.Transport):
         if error is not None:
             self.server.log.info("Protocol error (%s) from client %s", error, client.addr)
             self.server.count_error("ERR")
-            client.out.append(encode_error("ERR Protocol error: " + error))
+            client.reply_error("ERR Protocol error: " + error)
             client.close_when_sent()
             self._attend()
             return
-        held = parser.buffered_bytes
-        limit = self.server.config.client_query_buffer_limit
-        if held > limit or (held > 1024 * 1024 and not client.authenticated):
-            self.server.stats.query_limit_disconnections += 1
-            self.server.log.warning("Closing client that reached max query buffer length")
-            client.close()
+        self._exceeds_query_limit(parser.buffered_bytes)
+
+    def _exceeds_query_limit(self, held: i64) -> bool:
+        """Close the client if it has sent too much that cannot be run yet."""
+        client = self.client
+        limit: i64 = self.server.config.client_query_buffer_limit
+        if held <= limit and (held <= UNAUTHENTICATED_QUERY_MAX or not client.must_authenticate):
+            return False
+        self.server.stats.query_limit_disconnections += 1
+        self.server.log.warning("Closing client that reached max query buffer length")
+        client.close()
+        return True
 
     def _take_output(self) -> bytes:
         """Join the chunks that wait in `client.out` and empty it."""
@@ -175,6 +210,7 @@ class Transport(client_module.Transport):
         stats.net_output_bytes += size
         stats.writes_processed += 1
         self.client.net_out += size
+        self.client.active_ms = self.server.clock.now_ms
 
     def _keep(self, data: bytes | memoryview) -> None:
         """Queue output behind what the peer has not taken yet."""
@@ -206,17 +242,25 @@ class SocketTransport(Transport):
         self._draining = False
         self._poller = poller
         self._fd = sock.fileno()
+        self._read_size: i64 = 0
         self.queued = False  # in the poller's queue
 
     @property
     def fd(self) -> int:
         return self._fd
 
+    @property
+    def read_size(self) -> int:
+        return max(self._read_size, min(self.parser.wanted_bytes, BIG_READ_SIZE))
+
     def readable(self) -> bool:
         """Read once and run what came; see `advance`."""
         wanted = self.parser.wanted_bytes
+        size = READ_SIZE if wanted <= READ_SIZE else min(wanted, BIG_READ_SIZE)
+        if wanted == 0 or size > self._read_size:
+            self._read_size = size
         try:
-            data = self._recv(READ_SIZE if wanted <= READ_SIZE else min(wanted, BIG_READ_SIZE))
+            data = self._recv(size)
         except BlockingIOError:
             return False
         except OSError:
@@ -272,6 +316,7 @@ class SocketTransport(Transport):
                 self._attend()
                 break
             self.backlog_bytes -= sent
+            self.client.active_ms = self.server.clock.refresh()
             if sent < len(chunk):
                 backlog[0] = memoryview(chunk)[sent:]
                 return False

@@ -5,7 +5,8 @@ Strings are bare bytes; one changed in place is a bytearray; other types are obj
 
 1. A handler that has changed the value or the deadline of a key says so with `modified()`, once
    for each event that Redis fires. Nothing else may tell the rest of the server about a change.
-2. A key whose deadline has passed does not exist: every `lookup_*` deletes it first.
+2. A key whose deadline has passed does not exist: every `lookup_*` deletes it first. While CLIENT
+   PAUSE holds writes up it is not deleted, and does not exist all the same.
 3. Deletion by expiry is a change of its own: it is fed as DEL and fires `expired`.
 
 Source: Redis db.c.
@@ -92,8 +93,7 @@ class Database:
 
     def set(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not; its deadline stays."""
-        self.table.set(key, value)
-        if not self.server.no_touch:
+        if self.table.set(key, value) or not self.server.no_touch:
             self.access.touch(key, self.server.clock.now_ms)
 
     def replace(self, key: bytes, value: object) -> None:
@@ -130,11 +130,13 @@ class Database:
             server.notify(event_class, event, key, self)
 
     def _expire_if_due(self, key: bytes) -> bool:
-        """Delete a key if its deadline has passed; return whether it did."""
+        """Return whether a key's deadline has passed; such a key is deleted, except in a pause."""
+        now_ms = self.server.clock.now_ms
         when_ms = self.expires.when.get(key, NEVER)
-        if when_ms == NEVER or when_ms > self.server.clock.now_ms:
+        if when_ms == NEVER or when_ms > now_ms:
             return False
-        self.delete_expired(key)
+        if self.server.pause_until_ms <= now_ms:
+            self.delete_expired(key)
         return True
 
     def delete_expired(self, key: bytes) -> None:
