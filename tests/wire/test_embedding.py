@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,34 @@ from redis_trio import ConfigError, RedisError, open_redis, run_redis, serve_red
 from redis_trio.blocking import Block
 from redis_trio.command import Command
 from redis_trio.protocol.reply import Reply
+
+
+class Dial:
+    """Opens sockets to servers and closes them when the test has ended."""
+
+    def __init__(self) -> None:
+        self.opened: list[trio.SocketStream] = []
+
+    async def __call__(self, host: str, port: int) -> trio.SocketStream:
+        stream = await trio.open_tcp_stream(host, port)
+        self.opened.append(stream)
+        return stream
+
+    async def unix(self, path: Path) -> trio.SocketStream:
+        stream = await trio.open_unix_socket(str(path))
+        self.opened.append(stream)
+        return stream
+
+    async def aclose(self) -> None:
+        for stream in self.opened:
+            await stream.aclose()
+
+
+@pytest.fixture
+async def dial() -> AsyncIterator[Dial]:
+    dial = Dial()
+    yield dial
+    await dial.aclose()
 
 
 async def ask(stream: trio.abc.Stream, request: bytes, size: int) -> bytes:
@@ -36,12 +65,12 @@ async def read(stream: trio.abc.Stream, size: int) -> bytes:
     return reply
 
 
-async def test_serve_redis_returns_a_server_that_listens() -> None:
+async def test_serve_redis_returns_a_server_that_listens(dial: Dial) -> None:
     async with trio.open_nursery() as nursery:
         server = await serve_redis(nursery, 0)
         assert server.addresses == [("127.0.0.1", server.port)]
         assert server.url == f"redis://127.0.0.1:{server.port}"
-        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        stream = await dial("127.0.0.1", server.port)
         assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
         nursery.cancel_scope.cancel()
 
@@ -53,11 +82,11 @@ async def test_run_redis_can_be_started_by_a_nursery() -> None:
         await server.aclose()
 
 
-async def test_open_redis_closes_with_its_block() -> None:
+async def test_open_redis_closes_with_its_block(dial: Dial) -> None:
     async with open_redis() as server:
         port = server.port
     with pytest.raises(OSError):
-        await trio.open_tcp_stream("127.0.0.1", port)
+        await dial("127.0.0.1", port)
     with pytest.raises(trio.ClosedResourceError):
         await server.execute("PING")
     with pytest.raises(trio.ClosedResourceError):
@@ -106,10 +135,10 @@ async def test_an_in_memory_connection_is_a_connection() -> None:
         assert not server.state.clients
 
 
-async def test_aclose_lets_replies_out_and_ends_everything() -> None:
+async def test_aclose_lets_replies_out_and_ends_everything(dial: Dial) -> None:
     async with trio.open_nursery() as nursery:
         server = await serve_redis(nursery, 0)
-        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        stream = await dial("127.0.0.1", server.port)
         await ask(stream, b"SET k " + b"v" * 60_000 + b"\r\n", 5)
         await stream.send_all(b"GET k\r\n" * 200)
         await trio.testing.wait_all_tasks_blocked()
@@ -123,6 +152,7 @@ async def test_aclose_lets_replies_out_and_ends_everything() -> None:
 
 async def test_cancelling_the_nursery_leaves_no_task_thread_descriptor_or_file(
     tmp_path: Path,
+    dial: Dial,
 ) -> None:
     path = tmp_path / "redis.sock"
 
@@ -137,15 +167,13 @@ async def test_cancelling_the_nursery_leaves_no_task_thread_descriptor_or_file(
     before = descriptors()
     async with trio.open_nursery() as nursery:
         server = await serve_redis(nursery, 0, unixsocket=str(path))
-        streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(3)]
-        streams.append(await trio.open_unix_socket(str(path)))  # type: ignore[arg-type]
+        streams = [await dial("127.0.0.1", server.port) for _ in range(3)]
+        streams.append(await dial.unix(path))
         memory = await server.connect()
         for stream in [*streams, memory]:
             assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
         nursery.cancel_scope.cancel()
-    for stream in streams:
-        with trio.CancelScope(shield=True):
-            await stream.aclose()
+    await dial.aclose()
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert threading.active_count() == threads
     assert descriptors() == before
@@ -154,6 +182,7 @@ async def test_cancelling_the_nursery_leaves_no_task_thread_descriptor_or_file(
 
 async def test_a_bug_in_a_command_costs_one_connection_and_never_reaches_the_host(
     caplog: pytest.LogCaptureFixture,
+    dial: Dial,
 ) -> None:
     async with open_redis() as server:
 
@@ -163,7 +192,7 @@ async def test_a_bug_in_a_command_costs_one_connection_and_never_reaches_the_hos
         ping: Command = server.state.commands[b"PING"]
         ping.handler = broken  # type: ignore[assignment]
         for stream in (
-            await trio.open_tcp_stream("127.0.0.1", server.port),
+            await dial("127.0.0.1", server.port),
             await server.connect(),
         ):
             assert await ask(stream, b"PING\r\n", 21) == b"-ERR internal error\r\n"
@@ -187,21 +216,21 @@ async def test_unknown_or_bad_parameters_are_refused_before_anything_starts() ->
             await serve_redis(nursery, 0, maxclients="many")
 
 
-async def test_several_addresses_share_one_port() -> None:
+async def test_several_addresses_share_one_port(dial: Dial) -> None:
     async with open_redis(host=["127.0.0.1", "127.0.0.2"]) as server:
         for host in ("127.0.0.1", "127.0.0.2"):
-            stream = await trio.open_tcp_stream(host, server.port)
+            stream = await dial(host, server.port)
             assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
         assert {address[1] for address in server.addresses} == {server.port}
 
 
-async def test_ipv6() -> None:
+async def test_ipv6(dial: Dial) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 on this machine")
     async with open_redis(host="::1") as server:
-        stream = await trio.open_tcp_stream("::1", server.port)
+        stream = await dial("::1", server.port)
         assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
         assert server.url == f"redis://[::1]:{server.port}"
         (client,) = server.state.clients.values()
@@ -213,36 +242,36 @@ async def test_an_address_with_a_minus_may_be_missing() -> None:
         assert server.addresses == [("127.0.0.1", server.port)]
 
 
-async def test_unix_socket_and_its_permissions(tmp_path: Path) -> None:
+async def test_unix_socket_and_its_permissions(tmp_path: Path, dial: Dial) -> None:
     path = tmp_path / "redis.sock"
     path.touch()  # one left behind is replaced
     async with open_redis(unixsocket=str(path), unixsocketperm="700") as server:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         assert str(path) in server.addresses
-        stream = await trio.open_unix_socket(str(path))
+        stream = await dial.unix(path)
         assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
     assert not path.exists()
 
 
-async def test_more_than_maxclients_are_refused_with_redis_error() -> None:
+async def test_more_than_maxclients_are_refused_with_redis_error(dial: Dial) -> None:
     async with open_redis(maxclients=2) as server:
-        kept = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(2)]
+        kept = [await dial("127.0.0.1", server.port) for _ in range(2)]
         for stream in kept:
             assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
-        refused = await trio.open_tcp_stream("127.0.0.1", server.port)
+        refused = await dial("127.0.0.1", server.port)
         error = b"-ERR max number of clients reached\r\n"
         assert await read(refused, len(error)) == error
         assert await refused.receive_some(1) == b""
         assert server.state.stats.rejected_connections == 1
         await kept.pop().aclose()
         await trio.testing.wait_all_tasks_blocked()
-        again = await trio.open_tcp_stream("127.0.0.1", server.port)
+        again = await dial("127.0.0.1", server.port)
         assert await ask(again, b"PING\r\n", 7) == b"+PONG\r\n"
 
 
-async def test_accepted_sockets_have_nodelay_and_keepalive() -> None:
+async def test_accepted_sockets_have_nodelay_and_keepalive(dial: Dial) -> None:
     async with open_redis(tcp_keepalive=120) as server:
-        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        stream = await dial("127.0.0.1", server.port)
         await ask(stream, b"PING\r\n", 7)
         (client,) = server.state.clients.values()
         with socket.socket(fileno=os.dup(client.transport.fd)) as accepted:
@@ -251,10 +280,10 @@ async def test_accepted_sockets_have_nodelay_and_keepalive() -> None:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 120
 
 
-async def test_config_set_port_and_bind_move_the_listeners() -> None:
+async def test_config_set_port_and_bind_move_the_listeners(dial: Dial) -> None:
     async with open_redis() as server:
         old_port = server.port
-        stream = await trio.open_tcp_stream("127.0.0.1", old_port)
+        stream = await dial("127.0.0.1", old_port)
         assert await ask(stream, b"PING\r\n", 7) == b"+PONG\r\n"
         with socket.create_server(("127.0.0.1", 0)) as taken:
             with pytest.raises(RedisError, match="Unable to listen on this port"):
@@ -264,11 +293,11 @@ async def test_config_set_port_and_bind_move_the_listeners() -> None:
         await server.execute("CONFIG", "SET", "port", port)
         assert server.addresses == [("127.0.0.1", port)]
         await server.execute("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2")
-        again = await trio.open_tcp_stream("127.0.0.2", port)
+        again = await dial("127.0.0.2", port)
         for open_stream in (stream, again):
             assert await ask(open_stream, b"PING\r\n", 7) == b"+PONG\r\n"
         with pytest.raises(OSError):
-            await trio.open_tcp_stream("127.0.0.1", old_port)
+            await dial("127.0.0.1", old_port)
         with pytest.raises(RedisError, match="Failed to bind to specified addresses"):
             await server.execute("CONFIG", "SET", "bind", "127.0.0.1 192.0.2.1")
         assert await server.execute("CONFIG", "GET", "bind") == {b"bind": b"127.0.0.1 127.0.0.2"}
@@ -317,7 +346,7 @@ async def test_a_blocked_execute_that_is_cancelled_leaves_no_waiter(
         assert trio.current_time() - start == pytest.approx(5)
 
 
-async def test_a_blocked_client_is_answered_in_order_and_goes_on() -> None:
+async def test_a_blocked_client_is_answered_in_order_and_goes_on(dial: Dial) -> None:
     async with open_redis() as server:
 
         def wait(client: object, args: list[bytes]) -> Block:
@@ -325,7 +354,7 @@ async def test_a_blocked_client_is_answered_in_order_and_goes_on() -> None:
 
         server.state.commands[b"PING"].handler = wait  # type: ignore[assignment]
         for stream in (
-            await trio.open_tcp_stream("127.0.0.1", server.port),
+            await dial("127.0.0.1", server.port),
             await server.connect(),
         ):
             await stream.send_all(b"ECHO 1\r\nPING\r\nECHO 3\r\n")
@@ -339,17 +368,16 @@ async def test_a_blocked_client_is_answered_in_order_and_goes_on() -> None:
             await stream.aclose()
 
 
-async def test_a_blocked_client_that_hangs_up_is_gone() -> None:
+async def test_a_blocked_client_that_hangs_up_is_gone(dial: Dial) -> None:
     async with open_redis() as server:
 
         def wait(client: object, args: list[bytes]) -> Block:
             return Block([b"topic"], None, None)
 
         server.state.commands[b"PING"].handler = wait  # type: ignore[assignment]
-        for stream in (
-            await trio.open_tcp_stream("127.0.0.1", server.port),
-            await server.connect(),
-        ):
+        for in_memory in (False, True):
+            stream: trio.abc.Stream
+            stream = await (server.connect() if in_memory else dial("127.0.0.1", server.port))
             await stream.send_all(b"PING\r\nECHO more\r\n")
             with trio.fail_after(5):
                 while not server.state.waiting.waiters:
@@ -362,14 +390,14 @@ async def test_a_blocked_client_that_hangs_up_is_gone() -> None:
             assert server.state.waiting.count == 0
 
 
-async def test_a_busy_server_leaves_the_host_its_turn() -> None:
+async def test_a_busy_server_leaves_the_host_its_turn(dial: Dial) -> None:
     """While clients flood the server, the hub hands over after a bounded amount of work."""
     async with open_redis() as server:
         flood = b"SET key value\r\n" * 20_000
         longest = 0
 
         async def flooder() -> None:
-            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+            stream = await dial("127.0.0.1", server.port)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.send_all, flood)
                 await read(stream, 5 * 20_000)
@@ -391,7 +419,8 @@ async def test_a_busy_server_leaves_the_host_its_turn() -> None:
         assert 0 < longest < 20_000
 
 
-def test_the_public_face_is_what_all_says() -> None:
-    public = {name for name in vars(redis_trio) if not name.startswith("_")}
-    modules = {name for name in public if type(vars(redis_trio)[name]).__name__ == "module"}
-    assert public - modules <= set(redis_trio.__all__)
+def test_every_public_name_can_be_imported() -> None:
+    for name in redis_trio.__all__:
+        assert getattr(redis_trio, name) is not None
+    with pytest.raises(AttributeError):
+        redis_trio.no_such_name  # noqa: B018
