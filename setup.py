@@ -105,14 +105,14 @@ def c_compiler_problem() -> str | None:
     return None
 
 
-def translate() -> list[Extension]:
+def translate() -> list[Any]:
     """Translate the core to C; return the extensions, or none with a warning."""
     problem = c_compiler_problem()
     if problem is None:
         try:
             from mypyc.build import mypycify
 
-            extensions: list[Extension] = mypycify(
+            extensions: list[Any] = mypycify(
                 [*MYPY_OPTIONS, *compiled_files()],
                 opt_level="3",
                 debug_level="0",
