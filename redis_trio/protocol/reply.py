@@ -234,8 +234,11 @@ def encode(out: list[bytes], reply: Reply, resp: int) -> None:
 
 
 def encode_error(message: str) -> bytes:
-    """Return the error line for `message`, which must be one line when it is sent."""
-    line = message.replace("\r", " ").replace("\n", " ")
+    """Return the error line for `message`; line ends in it become spaces, or go if they end it.
+
+    Source: networking.c addReplyErrorFormatInternal.
+    """
+    line = message.strip("\r\n").replace("\r", " ").replace("\n", " ")
     return b"-" + line.encode("utf-8", "surrogateescape") + _CRLF
 
 

@@ -10,7 +10,8 @@ longer than BIG_ARG are gathered in a BytesIO, whose getvalue() hands over its o
 1. A broken stream sets `error` after the commands before it have been returned; the parser then
    stays silent for good.
 2. Lengths are read digit by digit: compiled, that is faster than find(), slice and int().
-3. `buffered_bytes` is what the parser holds for a command that is not complete yet.
+3. `buffered_bytes` is what Redis calls the query buffer: bytes that belong to no complete argument.
+   The complete arguments of a command that is not complete are `args_bytes`.
 
 Source: RESP specification; the limits, the order of checks and the texts are those of Redis
 networking.c (processInlineBuffer, processMultibulkBuffer) and sds.c (sdssplitargs).
@@ -23,6 +24,8 @@ from typing import Final, TypeAlias
 
 from mypy_extensions import i64
 
+from redis_trio.data.numbers import parse_integer
+
 Args: TypeAlias = list[bytes]
 """One command as it was sent: its name and its arguments."""
 
@@ -32,8 +35,11 @@ MAX_MULTIBULK: Final = 2**31 - 1
 UNAUTHENTICATED_MULTIBULK: Final = 10
 UNAUTHENTICATED_BULK: Final = 16384
 
-_INCOMPLETE: Final = -1
+_INCOMPLETE: Final = -1  # no line end, yet
 _INVALID: Final = -2
+_NO_LF: Final = -3  # a CR, and what follows it is still to come
+_MAX_DIGITS: Final = 18  # so many fit into 64 bits, whatever they are
+_MAX_LENGTH: Final = 2**62  # what is longer is read as this, lest a sum overflow
 
 
 class ProtocolError(Exception):
@@ -55,19 +61,20 @@ class Limits:
 def _read_length(buf: bytes, pos: i64, end: i64) -> tuple[i64, i64]:
     """Read a decimal number and the CRLF behind it.
 
-    Returns (number, position behind the CRLF), or (_INCOMPLETE | _INVALID, 0 or less) with the
-    verdict in the second place. Accepts what Redis's string2ll does: no plus sign, no leading
-    zero, no space. Redis looks for the CR with strchr(), so a NUL hides it.
+    Returns (number, position behind the CRLF), or (0, verdict): _INCOMPLETE, _INVALID or _NO_LF.
+    Accepts what Redis's string2ll does: no plus sign, no leading zero, no space. Redis looks for
+    the CR with strchr(), so a NUL hides it, and takes any byte behind the CR for the LF.
     """
     i = pos
+    stop = end if end - pos <= _MAX_DIGITS else pos + _MAX_DIGITS + 1
     number: i64 = 0
-    while i < end:
+    while i < stop:
         digit: i64 = buf[i] - 48
         if digit < 0 or digit > 9:
             break
         number = number * 10 + digit
         i += 1
-    if i + 1 < end and buf[i] == 13 and 0 < i - pos < 18:
+    if i + 1 < end and buf[i] == 13 and 0 < i - pos <= _MAX_DIGITS:
         if buf[pos] == 48 and i - pos > 1:
             return 0, _INVALID
         return number, i + 2
@@ -83,14 +90,14 @@ def _find_cr(buf: bytes, pos: i64) -> i64:
 def _read_odd_length(buf: bytes, pos: i64, end: i64) -> tuple[i64, i64]:
     """`_read_length` for whatever is not a short unsigned number with its CRLF."""
     cr = _find_cr(buf, pos)
-    if cr < 0 or cr + 1 >= end:
+    if cr < 0:
         return 0, _INCOMPLETE
-    text = buf[pos:cr]
-    digits = text[1:] if text[:1] == b"-" else text
-    if not digits.isdigit() or len(digits) > 18 or (digits[:1] == b"0" and text != b"0"):
+    if cr + 1 >= end:
+        return 0, _NO_LF
+    number = parse_integer(buf[pos:cr]) if cr - pos <= 20 else None
+    if number is None:
         return 0, _INVALID
-    number: i64 = int(text)
-    return number, cr + 2
+    return min(number, _MAX_LENGTH), cr + 2
 
 
 class RequestParser:
@@ -128,11 +135,16 @@ class RequestParser:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes held for a command that is not complete."""
-        size: i64 = len(self.buffer) - self._pos + self._args_bytes
+        """Bytes held that are not a complete argument, nor a command that `parse` has returned."""
+        size: i64 = len(self.buffer) - self._pos
         if self._big is not None:
             size += self._big.tell()
         return size
+
+    @property
+    def args_bytes(self) -> int:
+        """Bytes of the complete arguments of the command that is not complete."""
+        return self._args_bytes
 
     @property
     def wanted_bytes(self) -> int:
@@ -142,7 +154,9 @@ class RequestParser:
         return self._bulk_len + 2 - self._big.tell()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they arrived."""
+        """Take bytes as they arrived; none after an error."""
+        if self.error is not None:
+            return
         big = self._big
         if big is not None:
             wanted: i64 = self._bulk_len + 2 - big.tell()
@@ -169,6 +183,8 @@ class RequestParser:
             self.buffer = b""
             self._pos = 0
             self._big = None
+            self._args = []
+            self._args_bytes = 0
         return batch
 
     def _parse(self, batch: list[Args], limit: i64) -> None:
@@ -276,7 +292,7 @@ class RequestParser:
         """Raise if a header is invalid, or unfinished and longer than any header is."""
         if verdict == _INVALID:
             raise ProtocolError(f"invalid {what} length")
-        if held > INLINE_MAX_SIZE:
+        if verdict == _INCOMPLETE and held > INLINE_MAX_SIZE:
             raise ProtocolError(f"too big {count} count string")
 
     def _check_dollar(self, pos: i64, end: i64) -> None:
@@ -286,7 +302,8 @@ class RequestParser:
             if end - pos > INLINE_MAX_SIZE:
                 raise ProtocolError("too big bulk count string")
         elif cr + 1 < end:
-            raise ProtocolError(f"expected '$', got '{chr(self.buffer[pos])}'")
+            got = self.buffer[pos : pos + 1].decode("utf-8", "surrogateescape")
+            raise ProtocolError(f"expected '$', got '{got}'")
 
     def _parse_inline(self, batch: list[Args], pos: i64, end: i64) -> i64:
         """Parse one inline command; return the position behind it, -1 if it is incomplete."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TypeAlias
 
 from redis_trio.protocol.reply import (
@@ -59,7 +60,12 @@ class Peer:
         self._parser = ReplyParser()
         self._frames: list[bytes] = []
         if resp == 3:
-            self.command("HELLO 3")
+            try:
+                reply = self.command("HELLO 3")
+                assert reply[:1] == b"%", reply
+            except BaseException:
+                self.close()
+                raise
 
     def send(self, data: bytes) -> None:
         """Send raw bytes."""
@@ -197,7 +203,11 @@ class Both:
         self.real_port = real_port
         self.our_port = our_port
         self.real = Peer(real_port, resp)
-        self.ours = Peer(our_port, resp)
+        try:
+            self.ours = Peer(our_port, resp)
+        except BaseException:
+            self.real.close()
+            raise
         self._others: list[Both] = []
 
     def __call__(self, *lines: Line, normalize: Normalize | None = None) -> list[Reply]:
@@ -230,14 +240,13 @@ class Both:
         """
         replies = []
         for port in (self.real_port, self.our_port):
-            peer = Peer(port)
-            try:
-                peer.send(data)
-                peer.end()
-            except OSError:
-                pass  # the server closed before it had read everything
-            replies.append(peer.until_closed())
-            peer.close()
+            with closing(Peer(port)) as peer:
+                try:
+                    peer.send(data)
+                    peer.end()
+                except OSError:
+                    pass  # the server closed before it had read everything
+                replies.append(peer.until_closed())
         assert replies[1] == replies[0], f"{data[:200]!r}: ours, then Redis's"
         return replies[1]
 

@@ -11,13 +11,13 @@ Without redis-server the tests are skipped; where CI is set that is an error.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,15 +26,6 @@ from tests.interop.compare import Both, Peer
 
 Start = Callable[..., int]
 """Starts a server with more command-line arguments; returns its port."""
-
-EMBEDDED = """
-import sys, trio
-from redis_trio.server import open_redis
-async def main():
-    async with open_redis(port=int(sys.argv[2])) as server:
-        await trio.sleep_forever()
-trio.run(main)
-"""
 
 ATTEMPTS = 400  # to connect to a server that has just been started, STEP_S apart
 STEP_S = 0.05
@@ -118,8 +109,6 @@ def start_real(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
 def start_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start our server, as a process, with more options; returns its port."""
     command = [sys.executable, "-m", "redis_trio"]
-    if importlib.util.find_spec("redis_trio.__main__") is None:
-        command = [sys.executable, "-c", EMBEDDED]
     yield from _starter(command, tmp_path_factory.mktemp("ours"))
 
 
@@ -136,10 +125,9 @@ def our_port(start_ours: Start) -> int:
 
 
 def _empty(port: int) -> None:
-    peer = Peer(port)
-    reply = peer.command("FLUSHALL")
-    assert reply == b"+OK\r\n", reply
-    peer.close()
+    with closing(Peer(port)) as peer:
+        reply = peer.command("FLUSHALL")
+        assert reply == b"+OK\r\n", reply
 
 
 @pytest.fixture
