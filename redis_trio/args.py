@@ -5,6 +5,7 @@ Source: Redis object.c getLongLongFromObject and its relatives.
 
 from __future__ import annotations
 
+from redis_trio.data.long_double import LongDouble, parse_long_double
 from redis_trio.data.numbers import parse_double, parse_integer
 from redis_trio.errors import NOT_A_FLOAT, NOT_AN_INTEGER, RedisError
 
@@ -33,6 +34,14 @@ def read_double(arg: bytes, message: str = NOT_A_FLOAT) -> float:
     return value
 
 
+def read_long_double(arg: bytes, message: str = NOT_A_FLOAT) -> LongDouble:
+    """Return a long double, which may be infinite. Errors: `message` for anything else."""
+    value = parse_long_double(arg)
+    if value is None:
+        raise RedisError(message)
+    return value
+
+
 def check_attribute(arg: bytes, message: str) -> None:
     """Check what CLIENT LIST is going to show: no spaces, only visible ASCII, up to a NUL.
 
@@ -43,3 +52,9 @@ def check_attribute(arg: bytes, message: str) -> None:
             return
         if not 33 <= byte <= 126:
             raise RedisError(message)
+
+
+def option_name(arg: bytes) -> bytes:
+    """Return an option's word in upper case, up to a NUL: Redis compares C strings."""
+    word = arg.upper()
+    return word if 0 not in word else word[: word.index(0)]
