@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from redis_trio import transport
+from redis_trio import execute
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command
 from redis_trio.memory import resident_bytes, system_bytes, table_bytes
-from redis_trio.state import REDIS_VERSION
+from redis_trio.version import REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
@@ -86,25 +86,20 @@ def human(size: int) -> str:
 
 
 @functools.cache
-def _versions() -> tuple[str, str, str]:
-    """Return the versions of this program and of Trio, and an id of this build of it."""
-    own = metadata.version("redis-trio") if _is_installed() else "0"
-    is_compiled = build_kind() == "compiled"
-    text = f"{own} {is_compiled} {sys.version}"
-    return own, metadata.version("trio"), hashlib.sha1(text.encode()).hexdigest()[:16]
+def _build_id() -> str:
+    """Return sixteen digits that differ between builds that could behave differently."""
+    build = f"{VERSION} {build_kind()} {sys.version}"
+    return hashlib.sha1(build.encode()).hexdigest()[:16]
 
 
-def _is_installed() -> bool:
-    try:
-        metadata.version("redis-trio")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+@functools.cache
+def _trio_version() -> str:
+    return metadata.version("trio")
 
 
 def build_kind() -> str:
     """Return whether the core runs compiled or pure."""
-    return "pure" if (transport.__file__ or "").endswith(".py") else "compiled"
+    return "pure" if (execute.__file__ or "").endswith(".py") else "compiled"
 
 
 def _gcc_version() -> str:
@@ -133,7 +128,6 @@ def _listeners(server: ServerState) -> Lines:
 
 
 def _server(server: ServerState) -> Lines:
-    own_version, trio_version, build_id = _versions()
     uname = platform.uname()
     now_ms = server.clock.now_ms
     uptime_s = (now_ms - server.start_ms) // 1000
@@ -142,7 +136,7 @@ def _server(server: ServerState) -> Lines:
         f"redis_version:{REDIS_VERSION}",
         "redis_git_sha1:00000000",
         "redis_git_dirty:0",
-        f"redis_build_id:{build_id}",
+        f"redis_build_id:{_build_id()}",
         "redis_mode:standalone",
         f"os:{uname.system} {uname.release} {uname.machine}",
         f"arch_bits:{64 if sys.maxsize > 2**32 else 32}",
@@ -164,10 +158,10 @@ def _server(server: ServerState) -> Lines:
         f"config_file:{config.config_file or ''}",
         "io_threads_active:0",
         *_listeners(server),
-        f"redis_trio_version:{own_version}",
+        f"redis_trio_version:{VERSION}",
         f"redis_trio_build:{build_kind()}",
         f"python_version:{platform.python_version()}",
-        f"trio_version:{trio_version}",
+        f"trio_version:{_trio_version()}",
     ]
 
 
@@ -472,10 +466,10 @@ def percentile(histogram: Sequence[int], percent: float) -> int:
     As exact as the histogram: the upper end of the bucket (for 0: the lower end of the first).
     """
     rank = max(1, int(percent / 100 * sum(histogram) + 0.5))
-    for index, count in enumerate(histogram):
-        rank -= count
-        if rank <= 0 and count:
-            break
+    index = 0
+    while rank > histogram[index]:
+        rank -= histogram[index]
+        index += 1
     shift = 0 if index < 128 else index // 64 - 1
     first = index - 64 * shift
     return first << shift if percent == 0 else ((first + 1) << shift) - 1

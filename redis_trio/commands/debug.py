@@ -1,0 +1,360 @@
+"""DEBUG: what tests, Redis's own among them, need to look inside and to push things around.
+
+One command; its sub-commands are not in the command table. Which there are depends on the number of
+arguments too: DEBUG SLEEP without seconds is unknown. The table at the end has them all. Those that
+stop or spoil the server on purpose (SEGFAULT, PANIC, OOM ...) do not exist.
+
+Source: Redis debug.c debugCommand.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from redis_trio.args import read_integer_in
+from redis_trio.blocking import Block
+from redis_trio.client import Client
+from redis_trio.command import ADMIN, LOADING, NOSCRIPT, PROTECTED, STALE, group
+from redis_trio.data.glob import glob_match
+from redis_trio.data.lzf import compress
+from redis_trio.data.numbers import parse_integer
+from redis_trio.data.string import SHARED_INTEGERS, string_encoding
+from redis_trio.errors import NO_SUCH_KEY, RedisError
+from redis_trio.help import help_reply
+from redis_trio.keyspace.digest import dataset_digest, digest_text, key_digest
+from redis_trio.protocol.reply import (
+    OK,
+    Attribute,
+    BigNumber,
+    Encoded,
+    Push,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+)
+from redis_trio.protocol.request import Args
+
+if TYPE_CHECKING:
+    from redis_trio.keyspace.database import Database
+
+command = group("server")
+
+LONG_MAX: Final = 2**63 - 1
+COMPRESS_MAX: Final = 1024 * 1024  # of longer strings the size is told as if uncompressed
+MATCH_CYCLES: Final = 10_000
+_NEGATIVE: Final = "ERR value is out of range, must be positive"
+_WRONG_TYPE_NAME: Final = (
+    "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
+    "null|array|set|map|attrib|push|verbatim|true|false"
+)
+_NUMBER: Final = re.compile(rb"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)")
+_INTEGER: Final = re.compile(rb"\s*[+-]?\d+")
+
+
+@command(
+    "DEBUG",
+    arity=-2,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE | PROTECTED,
+    since="1.0.0",
+    complexity="Depends on subcommand.",
+    summary="Looks inside the server and changes what only tests should.",
+    doc_flags="SYSCMD",
+)
+def debug(client: Client, args: Args) -> Reply | Block:
+    """Run a sub-command of DEBUG."""
+    subcommand = SUBCOMMANDS.get(args[1].lower())
+    if subcommand is None or not subcommand.fewest <= len(args) <= subcommand.most:
+        word = args[1][:128].decode("utf-8", "surrogateescape").partition("\0")[0]
+        raise RedisError(
+            f"ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
+        )
+    return subcommand.handler(client, args)
+
+
+class Subcommand:
+    """A sub-command: how many words it takes, with DEBUG and its name, and what it says in HELP."""
+
+    __slots__ = ("fewest", "handler", "most", "summary", "syntax")
+
+    def __init__(
+        self,
+        syntax: str,
+        summary: str,
+        handler: Callable[[Client, Args], Reply | Block],
+        fewest: int,
+        most: int,
+    ) -> None:
+        self.syntax = syntax
+        self.summary = summary
+        self.handler = handler
+        self.fewest = fewest
+        self.most = most
+
+
+def _atoi(text: bytes) -> int:
+    """Return the number that a text begins with, 0 if there is none, as C's atoi does."""
+    found = _INTEGER.match(text)
+    return int(found[0]) if found else 0
+
+
+def _help(client: Client, args: Args) -> Reply:
+    lines: list[str] = []
+    for subcommand in SUBCOMMANDS.values():
+        if subcommand.summary:
+            lines += [subcommand.syntax, f"    {subcommand.summary}"]
+    return help_reply("DEBUG", lines)
+
+
+# -- time
+
+
+def _sleep(client: Client, args: Args) -> Reply | Block:
+    """Let the server do nothing for some time, which is the Trio clock's.
+
+    The host's other tasks run on: it is the server's loops that pause (keeper.awake). The time
+    counts as the command's. Inside a transaction there is no way to wait, so all sleep.
+    """
+    found = _NUMBER.match(args[2])
+    seconds = float(found[0]) if found else 0.0
+    if seconds <= 0:
+        return OK
+    server = client.server
+    if client.executing:
+        time.sleep(seconds)
+        return OK
+    server.asleep_s = seconds
+    server.last_ns -= int(seconds * 1e9)
+    return Block((), seconds, OK)
+
+
+def _set_active_expire(client: Client, args: Args) -> Reply:
+    server = client.server
+    server.active_expire = _atoi(args[2]) != 0
+    if server.wake_keeper is not None:
+        server.wake_keeper()
+    return OK
+
+
+def _nothing(client: Client, args: Args) -> Reply:
+    """Agree: what this would stop does not exist here."""
+    return OK
+
+
+# -- values
+
+
+def _object(client: Client, args: Args) -> Reply:
+    """Tell how a value is kept.
+
+    A string is no object with a place of its own that survives a change, so the address is that of
+    its entry, which is the key's.
+    """
+    db = client.db
+    key = args[2]
+    value = db.table.get(key)
+    if value is None:
+        raise RedisError(NO_SUCH_KEY)
+    if not isinstance(value, (bytes, bytearray)):
+        raise TypeError(f"no encoding for {type(value).__name__}")
+    server = client.server
+    now_ms: int = server.clock.now_ms
+    accessed_ms = db.access.get(key)
+    idle_s = max(0, now_ms - accessed_ms) // 1000
+    encoding = string_encoding(value).decode()
+    shared = encoding == "int" and 0 <= int(value) < SHARED_INTEGERS
+    size = saved_size(value, compressed=server.config.rdbcompression)
+    return Status(
+        f"Value at:0x{_address(db, key):x} refcount:{2**31 - 1 if shared else 1} "
+        f"encoding:{encoding} serializedlength:{size} "
+        f"lru:{accessed_ms // 1000 & 0xFFFFFF} lru_seconds_idle:{idle_s}".encode()
+    )
+
+
+def _address(db: Database, key: bytes) -> int:
+    for stored in db.table.directory[hash(key) & db.table.mask]:
+        if stored == key:
+            return id(stored)
+    return 0
+
+
+def saved_size(value: bytes | bytearray, *, compressed: bool) -> int:
+    """Return how many bytes a string takes in an RDB file (rdbSaveStringObject)."""
+    text = bytes(value)
+    size = len(text)
+    number = parse_integer(text) if size <= 11 else None
+    if number is not None:
+        for bits, number_size in ((8, 2), (16, 3), (32, 5)):
+            if -(1 << (bits - 1)) <= number < 1 << (bits - 1):
+                return number_size
+    if compressed and 20 < size <= COMPRESS_MAX:
+        packed = compress(text, size - 4)
+        if packed is not None:
+            return 1 + _length_size(len(packed)) + _length_size(size) + len(packed)
+    return _length_size(size) + size
+
+
+def _length_size(size: int) -> int:
+    """Return how many bytes a length takes in an RDB file."""
+    if size < 1 << 6:
+        return 1
+    if size < 1 << 14:
+        return 2
+    return 5 if size < 1 << 32 else 9
+
+
+def _digest(client: Client, args: Args) -> Reply:
+    return Status(digest_text(dataset_digest(client.server.dbs)))
+
+
+def _digest_value(client: Client, args: Args) -> Reply:
+    return [Status(digest_text(key_digest(client.db, key))) for key in args[2:]]
+
+
+def _populate(client: Client, args: Args) -> Reply:
+    """Add keys `prefix:0`, `prefix:1` ... which only this server gets to know of."""
+    count = read_integer_in(args[2], 0, LONG_MAX, _NEGATIVE)
+    prefix = args[3] if len(args) > 3 else b"key"
+    size = read_integer_in(args[4], 0, LONG_MAX, _NEGATIVE) if len(args) > 4 else 0
+    db = client.db
+    server = client.server
+    for number in range(count):
+        key = b"%s:%d" % (prefix, number)
+        if db.lookup_write(key) is not None:
+            continue
+        value = b"value:%d" % number
+        db.set(key, value[:size].ljust(size, b"\0") if size else value)
+        if server.listening:
+            server.key_modified(db, key)
+    return OK
+
+
+def _stringmatch_len(client: Client, args: Args) -> Reply:
+    return int(glob_match(args[2], args[3]))
+
+
+def _stringmatch_test(client: Client, args: Args) -> Reply:
+    rng = client.server.rng
+    for _ in range(MATCH_CYCLES):
+        text = bytes([rng.randrange(128) for _ in range(rng.randrange(32))])
+        pattern = bytes([rng.randrange(128) for _ in range(rng.randrange(32))])
+        glob_match(pattern, text)
+    return Status(b"Apparently Redis did not crash: test passed")
+
+
+# -- replies and the rest
+
+
+def _protocol(client: Client, args: Args) -> Reply:
+    """Reply with a value of the type that is asked for."""
+    name = args[2].lower()
+    if name == b"push":
+        if client.resp < 3:
+            raise RedisError("ERR RESP2 is not supported by this command")
+        client.push(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    if name == b"map":
+        if client.resp < 3:
+            return [0, False, 1, True, 2, False]
+        return Encoded(b"%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n")
+    replies: dict[bytes, Reply] = {
+        b"string": b"Hello World",
+        b"integer": 12345,
+        b"double": 3.141,
+        b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
+        b"null": None,
+        b"array": [0, 1, 2],
+        b"set": SetReply([0, 1, 2]),
+        b"attrib": Attribute(
+            {b"key-popularity": [b"key:123", 90]}, b"Some real reply following the attribute"
+        ),
+        b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+        b"true": True,
+        b"false": False,
+    }
+    if name not in replies:
+        raise RedisError(_WRONG_TYPE_NAME)
+    return replies[name]
+
+
+def _error(client: Client, args: Args) -> Reply:
+    """Reply with an error, which counts as none."""
+    line = args[2].replace(b"\n", b" ").replace(b"\r", b" ")
+    return Encoded(b"-" + line + b"\r\n")
+
+
+def _log(client: Client, args: Args) -> Reply:
+    text = args[2].partition(b"\0")[0]
+    client.server.log.warning("DEBUG LOG: %s", text.decode("utf-8", "surrogateescape"))
+    return OK
+
+
+def _change_repl_id(client: Client, args: Args) -> Reply:
+    server = client.server
+    server.log.info("Changing replication IDs after receiving DEBUG change-repl-id")
+    server.replid = secrets.token_hex(20)
+    server.replid2 = "0" * 40
+    server.second_offset = -1
+    return OK
+
+
+SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
+    b"change-repl-id": Subcommand(
+        "CHANGE-REPL-ID", "Make up another replication id.", _change_repl_id, 2, 2
+    ),
+    b"dict-resizing": Subcommand("", "", _nothing, 3, 3),
+    b"digest": Subcommand("DIGEST", "Show a fingerprint of all data.", _digest, 2, 2),
+    b"digest-value": Subcommand(
+        "DIGEST-VALUE <key> [<key> ...]",
+        "Show a fingerprint of each value.",
+        _digest_value,
+        2,
+        LONG_MAX,
+    ),
+    b"error": Subcommand(
+        "ERROR <string>", "Reply with an error of these words, code included.", _error, 3, 3
+    ),
+    b"help": Subcommand("", "", _help, 2, 2),
+    b"log": Subcommand("LOG <message>", "Write a warning to the log.", _log, 3, 3),
+    b"object": Subcommand("OBJECT <key>", "Show how a value is kept.", _object, 3, 3),
+    b"pause-cron": Subcommand("", "", _nothing, 3, 3),
+    b"populate": Subcommand(
+        "POPULATE <count> [<prefix>] [<size>]",
+        "Add keys key:0, key:1 ... which are not propagated.",
+        _populate,
+        3,
+        5,
+    ),
+    b"protocol": Subcommand(
+        "PROTOCOL <type>",
+        "Reply with a string, integer, double, bignum, null, array, set, map, attrib, push, "
+        "verbatim, true or false.",
+        _protocol,
+        3,
+        3,
+    ),
+    b"set-active-expire": Subcommand(
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "Leave expired keys alone until somebody looks at them, or delete them in time.",
+        _set_active_expire,
+        3,
+        3,
+    ),
+    b"sleep": Subcommand(
+        "SLEEP <seconds>", "Serve nobody for a while, decimals allowed.", _sleep, 3, 3
+    ),
+    b"stringmatch-len": Subcommand(
+        "STRINGMATCH-LEN <pattern> <string>",
+        "Tell whether a pattern matches: 1 or 0.",
+        _stringmatch_len,
+        4,
+        4,
+    ),
+    b"stringmatch-test": Subcommand(
+        "STRINGMATCH-TEST", "Match random patterns against random strings.", _stringmatch_test, 2, 2
+    ),
+}

@@ -1,0 +1,202 @@
+"""Commands about the server itself and about whole databases.
+
+CONFIG, COMMAND, DEBUG and LOLWUT are in files of their own; what INFO says is in info.py.
+
+Source: Redis server.c, db.c.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis_trio.args import read_integer_in
+from redis_trio.client import Client
+from redis_trio.command import (
+    ADMIN,
+    ALLOW_BUSY,
+    FAST,
+    LOADING,
+    NO_MULTI,
+    NOSCRIPT,
+    READONLY,
+    SENTINEL,
+    STALE,
+    WRITE,
+    group,
+)
+from redis_trio.errors import SYNTAX, RedisError
+from redis_trio.info import info_text
+from redis_trio.keyspace.database import Database
+from redis_trio.protocol.reply import NO_REPLY, OK, Reply, Verbatim
+from redis_trio.protocol.request import Args
+
+command = group("server")
+
+_INT_MIN: Final = -(2**31)
+_INT_MAX: Final = 2**31 - 1
+
+
+@command(
+    "INFO",
+    "[section...]",
+    arity=-1,
+    flags=LOADING | STALE | SENTINEL,
+    acl="DANGEROUS",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Tells facts and figures about the server.",
+    tips="NONDETERMINISTIC_OUTPUT REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:SPECIAL",
+)
+def info(client: Client, args: Args) -> Reply:
+    """Tell facts and figures about the server."""
+    words = [word.decode("utf-8", "surrogateescape") for word in args[1:]]
+    return Verbatim(info_text(client.server, words).encode("utf-8", "surrogateescape"))
+
+
+@command(
+    "DBSIZE",
+    arity=1,
+    flags=READONLY | FAST,
+    acl="KEYSPACE",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Counts the keys in the database.",
+    tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:AGG_SUM",
+)
+def dbsize(client: Client, args: Args) -> Reply:
+    """Count the keys in the database, with those that have expired and are not deleted yet."""
+    return client.db.table.count
+
+
+@command(
+    "TIME",
+    arity=1,
+    flags=LOADING | STALE | FAST,
+    since="2.6.0",
+    complexity="O(1)",
+    summary="Tells the server's time.",
+    tips="NONDETERMINISTIC_OUTPUT",
+)
+def time_(client: Client, args: Args) -> Reply:
+    """Tell the time: seconds since the epoch, and microseconds."""
+    usec = int(client.server.clock.time() * 1_000_000)
+    return [b"%d" % (usec // 1_000_000), b"%d" % (usec % 1_000_000)]
+
+
+@command(
+    "FLUSHDB",
+    "[ASYNC@4.0.0 | SYNC@6.2.0]",
+    arity=-1,
+    flags=WRITE,
+    acl="KEYSPACE DANGEROUS",
+    since="1.0.0",
+    complexity="O(N) where N is the number of keys in the selected database",
+    summary="Removes all keys from the database.",
+    tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:ALL_SUCCEEDED",
+)
+def flushdb(client: Client, args: Args) -> Reply:
+    """Remove all keys from the database."""
+    return _flush(client, args, [client.db])
+
+
+@command(
+    "FLUSHALL",
+    "[ASYNC@4.0.0 | SYNC@6.2.0]",
+    arity=-1,
+    flags=WRITE,
+    acl="KEYSPACE DANGEROUS",
+    since="1.0.0",
+    complexity="O(N) where N is the total number of keys in all databases",
+    summary="Removes all keys from all databases.",
+    tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:ALL_SUCCEEDED",
+)
+def flushall(client: Client, args: Args) -> Reply:
+    """Remove all keys from all databases."""
+    return _flush(client, args, client.server.dbs)
+
+
+def _flush(client: Client, args: Args, dbs: list[Database]) -> Reply:
+    """Empty databases, and feed the command even if there was nothing in them.
+
+    The keys are gone when this returns, whether SYNC or ASYNC was asked for; their memory is freed
+    bit by bit afterwards. Redis 7.4 does the same for both, but lets SYNC wait for it.
+    """
+    if len(args) > 2 or (len(args) == 2 and args[1].lower() not in (b"sync", b"async")):
+        raise RedisError(SYNTAX)
+    server = client.server
+    count = 0
+    for db in dbs:
+        count += db.flush()
+    if count:
+        server.dirty += count
+    else:
+        server.feed.add_effect(client.db.index, args)
+    return OK
+
+
+@command(
+    "SWAPDB",
+    "index1 index2",
+    arity=3,
+    flags=WRITE | FAST,
+    acl="KEYSPACE DANGEROUS",
+    since="4.0.0",
+    complexity=(
+        "O(N) where N is the count of clients watching or blocking on keys from both databases."
+    ),
+    summary="Exchanges the contents of two databases.",
+)
+def swapdb(client: Client, args: Args) -> Reply:
+    """Exchange the contents of two databases; clients stay in the one they have selected."""
+    server = client.server
+    first = read_integer_in(args[1], _INT_MIN, _INT_MAX, "ERR invalid first DB index")
+    second = read_integer_in(args[2], _INT_MIN, _INT_MAX, "ERR invalid second DB index")
+    count = len(server.dbs)
+    if not 0 <= first < count or not 0 <= second < count:
+        raise RedisError("ERR DB index is out of range")
+    if first != second:
+        server.dbs[first].swap_with(server.dbs[second])
+    server.dirty += 1
+    return OK
+
+
+@command(
+    "SHUTDOWN",
+    "[NOSAVE | SAVE]:save-selector [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0",
+    arity=-1,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | SENTINEL | ALLOW_BUSY,
+    since="1.0.0",
+    complexity=(
+        "O(N) when saving, where N is the total number of keys in all databases when saving data, "
+        "otherwise O(1)"
+    ),
+    summary="Stops the server.",
+)
+def shutdown(client: Client, args: Args) -> Reply:
+    """Stop the server; there is no reply unless it goes on.
+
+    Nothing can be saved, so SAVE is refused as a failing save is in Redis, unless FORCE says to
+    stop anyway. Nothing has to be waited for, so there is never a shutdown to ABORT.
+    """
+    options = {word.lower() for word in args[1:]}
+    if not options <= {b"nosave", b"save", b"now", b"force", b"abort"}:
+        raise RedisError(SYNTAX)
+    if b"abort" in options:
+        if len(options) > 1:
+            raise RedisError(SYNTAX)
+        raise RedisError("ERR No shutdown in progress.")
+    if b"save" in options and b"nosave" in options:
+        raise RedisError(SYNTAX)
+    server = client.server
+    log = server.log
+    log.info("User requested shutdown...")
+    if b"save" in options:
+        log.warning("The dataset cannot be saved: it is kept in memory only.")
+    if server.shutdown is None or (b"save" in options and b"force" not in options):
+        log.warning("Not shutting down.")
+        raise RedisError("ERR Errors trying to SHUTDOWN. Check logs.")
+    if b"nosave" not in options and any(db.table.count for db in server.dbs):
+        log.warning("The dataset is lost: it is kept in memory only.")
+    client.close_when_sent()
+    server.shutdown()
+    return NO_REPLY
