@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from redis_trio.data.numbers import parse_integer
 
 EMBSTR_MAX_SIZE: Final = 44
@@ -19,6 +21,7 @@ SHARED_INTEGERS: Final = 10000
 _SMALL_INTEGERS: Final = [b"%d" % number for number in range(SHARED_INTEGERS)]
 
 
+@mypyc_attr(native_class=False)  # a native one cannot be a kind of bytes
 class TextString(bytes):
     """A string that looks like an integer and is not held as one."""
 
