@@ -163,7 +163,7 @@ class _Parser:
         if lexeme in _CLOSING:
             return self._group(lexeme, "")
         match = _HEAD.match(lexeme)
-        if match is None or not match.end():
+        if match is None or not match.end() or lexeme[0] in "|)>]":
             raise self._error("argument expected")
         head = match.group()
         annotations: list[str] = _ANNOTATION.findall(lexeme[match.end() :])
@@ -187,6 +187,8 @@ class _Parser:
         """Read what stands in brackets, the annotations behind them included."""
         self.pos += 1
         items, choice = self.items(_CLOSING[opening])
+        if not items:
+            raise self._error("empty brackets")
         annotations: list[str] = _ANNOTATION.findall(self._peek()[1:])
         self.pos += 1
         if opening == "[" and len(items) == 1:
