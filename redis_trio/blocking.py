@@ -97,7 +97,7 @@ class Waiter:
 
     def count(self) -> None:
         """Count the command, which blocked before it could be counted and never ran again."""
-        self.command.record(0)
+        self.command.record(0, self.client.server.latency_tracking)
         self.client.server.stats.total_commands += 1
 
     async def wait(self) -> Reply:

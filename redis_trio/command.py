@@ -394,10 +394,12 @@ class Command:
         self.failed_calls: i64 = 0
         self.histogram: list[int] | None = None
 
-    def record(self, ns: i64) -> None:
+    def record(self, ns: i64, in_histogram: bool) -> None:
         """Count one call that took `ns` nanoseconds."""
         self.calls += 1
         self.ns += ns
+        if not in_histogram:
+            return
         histogram = self.histogram
         if histogram is None:
             histogram = self.histogram = [0] * _HISTOGRAM_SIZE

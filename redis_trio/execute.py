@@ -95,7 +95,7 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     server.last_ns = now
     if elapsed > SLOW_NS:
         server.clock.refresh()
-    command.record(elapsed)
+    command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
     feed = server.feed
     if feed.active:

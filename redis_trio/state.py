@@ -203,12 +203,18 @@ class ServerState:
         self.gated = False
         self.no_touch = False
         self.active_expire = True
-        self.latency_tracking = True
+        self.latency_tracking = config.latency_tracking
         self.keeper_ms: i64 = -1
         self.idle_ms: i64 = -1
         self.security_warning_ms: i64 = 0
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
+        config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
+
+    def _follow_config(self) -> None:
+        """Keep at hand what hot code asks of the configuration."""
+        self.limits.max_bulk_len = self.config.proto_max_bulk_len
+        self.latency_tracking = self.config.latency_tracking
 
     def begin(self) -> None:
         """Begin a unit of work: read the clocks."""
