@@ -310,8 +310,9 @@ def _docs(item: Command) -> Reply:
         b"summary": declaration.summary.encode(),
         b"since": declaration.since.encode(),
         b"group": declaration.group.replace("_", "-").encode(),
-        b"complexity": declaration.complexity.encode(),
     }
+    if declaration.complexity:
+        shown[b"complexity"] = declaration.complexity.encode()
     if declaration.doc_flags:
         shown[b"doc_flags"] = _doc_flags(declaration)
     if declaration.deprecated_since:
