@@ -206,9 +206,8 @@ class StreamConnection(Connection):
         server.end()
         while True:
             if client.halted & PAUSED:
-                await self._resumed.wait()
-                self._resumed = trio.Event()
-                if self._ended:
+                if not await self._pause_over():
+                    transport.broken = True
                     return
             elif client.waiter is not None:
                 if not await self._answer_or_hang_up():
@@ -230,6 +229,17 @@ class StreamConnection(Connection):
             answered = await self._answer_blocked()
             nursery.cancel_scope.cancel()
         return answered
+
+    async def _pause_over(self) -> bool:
+        """Wait until the client may go on; False if it is gone. Reads on to notice a hang-up."""
+        transport = self.transport
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            while self.client.halted & PAUSED and not self._ended and not transport.eof:
+                await self._resumed.wait()
+                self._resumed = trio.Event()
+            nursery.cancel_scope.cancel()
+        return not self._ended and not transport.eof
 
     async def _watch(self) -> None:
         """Read one piece ahead while the client is blocked; what comes is run later."""

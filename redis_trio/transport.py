@@ -28,7 +28,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from redis_trio import client as client_module
-from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client, request_size
+from redis_trio.client import BLOCKED, CLOSING, PAUSED, request_size
 from redis_trio.clock import perf_counter_ns
 from redis_trio.execute import process
 from redis_trio.protocol.request import Args, RequestParser

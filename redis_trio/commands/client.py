@@ -141,7 +141,8 @@ def client_line(client: Client, running: Args | None) -> str:
         f" qbuf={query_bytes} qbuf-free={room} argv-mem={args_bytes} multi-mem=0 rbs=0 rbp=0"
         f" obl={sum([len(chunk) for chunk in client.out])}"
         f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
-        f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes} events={transport.events}"
+        f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes}"
+        f" events={transport.events}"
         f" cmd={'NULL' if last is None else last.fullname} user={client.user} redir=-1"
         f" resp={client.resp} lib-name={_visible(client.lib_name)}"
         f" lib-ver={_visible(client.lib_ver)}\n"
@@ -270,7 +271,8 @@ class _Filter:
 @command(
     "CLIENT KILL",
     "<old-format!2.8.12/ip:port | <[ID client-id]@2.8.12"
-    " | [TYPE <'normal' | 'master'@3.2.0 | 'slave' | 'replica'@5.0.0 | 'pubsub'>:client-type@2.8.12]"
+    " | [TYPE <'normal' | 'master'@3.2.0 | 'slave' | 'replica'@5.0.0 | 'pubsub'>"
+    ":client-type@2.8.12]"
     " | [USER username] | [ADDR addr/ip:port] | [LADDR laddr/ip:port]@6.2.0"
     " | [SKIPME <YES | NO>] | [MAXAGE maxage]@7.4.0>:new-format...>:filter",
     arity=-3,

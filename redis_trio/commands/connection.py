@@ -221,7 +221,7 @@ def select(client: Client, args: Args) -> Reply:
     deprecated_since="7.2.0",
     replaced_by="just closing the connection",
 )
-def quit(client: Client, args: Args) -> Reply:
+def quit_(client: Client, args: Args) -> Reply:
     """Close the connection once the replies are sent; what follows in the pipeline is not run."""
     client.close_when_sent()
     return OK
