@@ -50,6 +50,8 @@ from redis_trio.config.specials import (
 KB: Final = 1024
 MB: Final = 1024 * KB
 GB: Final = 1024 * MB
+BACKLOG_MIN: Final = 16 * KB
+"""The least that CONFIG SET repl-backlog-size sets; redis.conf may have less."""
 
 _ALLOWED: Final = ("no", "yes", "local")
 _SIGNAL: Final = ("default", "save", "nosave", "now", "force")
@@ -138,6 +140,10 @@ class Config(Settings):
     def __init__(self, *, owns_process: bool = False) -> None:
         super().__init__(owns_process=owns_process)
         self.__dict__["dir"] = os.getcwd()
+        self.subscribe("repl-backlog-size", self._bound_backlog)
+
+    def _bound_backlog(self) -> None:
+        self.repl_backlog_size = max(self.repl_backlog_size, BACKLOG_MIN)
 
     # Network
     bind = Addresses(("*", "-::*"))
