@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from redis_trio.protocol.reply import (
     Attribute,
+    BigNumber,
     Pairs,
     Push,
     RedisError,
@@ -135,8 +136,10 @@ def plain(reply: Reply) -> object:
         return ("pairs", [(plain(key), plain(value)) for key, value in reply.pairs])
     if isinstance(reply, Verbatim):
         return ("verbatim", reply.format, reply.text)
+    if isinstance(reply, BigNumber):
+        return ("big number", reply.digits)
     if isinstance(reply, Attribute):
-        return ("attribute", reply.attributes, plain(reply.reply))
+        return ("attribute", plain(reply.attributes), plain(reply.reply))
     return reply
 
 
