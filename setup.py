@@ -1,4 +1,4 @@
-"""Compiles the synchronous core with mypyc while the package is built. All metadata is in pyproject.toml.
+"""Compiles the synchronous core with mypyc when a wheel is built; metadata is in pyproject.toml.
 
 The files that `compiled_files` names are translated to C; the same files run unchanged where they
 are not. What decides:
@@ -44,7 +44,7 @@ FILES = [
     "state.py",
     "transport.py",
 ]
-INTERPRETED = {"__init__.py"}
+INTERPRETED = {"__init__.py", "protocol/plain.py", "protocol/response.py"}
 
 # Building needs the types of the core alone: trio need not be there. `nox -s types` is the check.
 MYPY_OPTIONS = ["--config-file=", "--ignore-missing-imports"]
@@ -54,7 +54,7 @@ def compiled_files() -> list[str]:
     """Return the paths of the files to be compiled, relative to this one."""
     found = [PACKAGE / name for name in FILES]
     for folder in FOLDERS:
-        found += [path for path in sorted((PACKAGE / folder).rglob("*.py"))]
+        found += sorted((PACKAGE / folder).rglob("*.py"))
     return [
         str(path.relative_to(ROOT))
         for path in found

@@ -94,7 +94,7 @@ class RedisServer:
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
-        """Where it listens: (host, port) pairs, and paths of unix sockets."""
+        """Where it listens, as (host, port) pairs and paths of unix sockets."""
         found: list[tuple[str, int] | str] = []
         for listening in self._listening:
             name = listening.sock.getsockname()
@@ -108,7 +108,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """A URL for clients: `redis://127.0.0.1:6379`, or `unix:///path`."""
+        """The URL that clients connect to, of a TCP address if there is one."""
         for address in self.addresses:
             if isinstance(address, tuple):
                 host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
@@ -124,8 +124,8 @@ class RedisServer:
           words: the command and its arguments; text is encoded as UTF-8.
 
         Returns:
-          The reply in Python's types: bytes (simple strings too), int, float, bool, None, list,
-          dict, set.
+          The reply as a Python value of type bytes (simple strings too), int, float, bool, None,
+          list, dict or set.
 
         Raises:
           RedisError: the command was answered with an error.

@@ -1,4 +1,4 @@
-"""What is installed: the files, what they depend on, and what setup.py makes where it cannot compile."""
+"""What is installed, what it depends on, and what setup.py makes where it cannot compile."""
 
 from __future__ import annotations
 
@@ -126,21 +126,24 @@ def test_without_a_compiler_the_wheel_is_pure_and_a_warning_says_so(build: Build
     assert build.wheel().name.endswith("-py3-none-any.whl")
 
 
+BAD_C = """
+from pathlib import Path
+from setuptools import Extension
+
+def mypycify(*args, **kwargs):
+    Path("good.c").write_text("int x;")
+    Path("bad.c").write_text("#error no")
+    return [Extension("redis_trio.clock", ["good.c"]), Extension("redis_trio.feed", ["bad.c"])]
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
         ("raise ImportError('no mypyc')", "mypyc is missing"),
         ("def mypycify(*args, **kwargs): raise SystemExit(1)", "mypyc failed"),
         ("def mypycify(*args, **kwargs): raise KeyError('bug')", "mypyc failed"),
-        (
-            "from setuptools import Extension\n"
-            "def mypycify(*args, **kwargs):\n"
-            "    open('bad.c', 'w').write('#error no')\n"
-            "    open('good.c', 'w').write('int x;')\n"
-            "    return [Extension('redis_trio.clock', ['good.c']),\n"
-            "            Extension('redis_trio.feed', ['bad.c'])]",
-            "the C compiler failed",
-        ),
+        (BAD_C, "the C compiler failed"),
     ],
     ids=["no mypyc", "a type error", "a bug of mypyc", "C that does not compile"],
 )
