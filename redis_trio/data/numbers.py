@@ -1,10 +1,9 @@
 """Numbers as Redis reads and writes them: 64-bit integers and doubles.
 
 Integers are read in their one canonical form. Doubles are read as strtod() of the C locale reads
-them, and written as Redis does it since 7.2: with Grisu2, which finds digits that read back as the
-same double but, once in a thousand, not the fewest or the nearest ones. Python's repr() always
-finds those, so Grisu2 is done here, in whole numbers of any size. `long double` has a file of its
-own, redis_trio/data/long_double.py.
+them, and written as Redis does it since 7.2: with Grisu2, whose digits read back as the same double
+but, once in seventy times, are not the fewest. Python's repr() always finds the fewest, so Grisu2
+is done here, in whole numbers of any size. `long double` is in redis_trio/data/long_double.py.
 
 Source: Redis util.c string2ll, string2d, d2string; F. Loitsch, Printing Floating-Point Numbers
 Quickly and Accurately with Integers, 2010, figure 6; deps/fpconv for the choices it leaves open.
