@@ -121,7 +121,7 @@ PAGES_WITH_SESSIONS = sorted({e.page for e in EXAMPLES if e.language == "redis"}
 @pytest.mark.parametrize("page", PAGES_WITH_SESSIONS)
 def test_a_session_gets_the_replies_that_it_shows(page: str) -> None:
     state = ServerState(Config(), Clock(virtual=lambda: 0.0), logging.getLogger("redis_trio.test"))
-    client = state.new_client(Transport(state, lambda: None))
+    client = state.new_client(Transport())
     client.set_trusted()
     for example in EXAMPLES:
         if example.page == page and example.language == "redis":
