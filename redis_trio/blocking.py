@@ -46,9 +46,10 @@ class Block:
       on_timeout: the reply when that time is over.
       wants: whether a topic that became ready is worth running the command again for.
       args: the command to run then; None for the one that blocked.
+      busy_ns: how long the command takes in the statistics if it times out.
     """
 
-    __slots__ = ("args", "on_timeout", "timeout_s", "topics", "wants")
+    __slots__ = ("args", "busy_ns", "on_timeout", "timeout_s", "topics", "wants")
 
     def __init__(
         self,
@@ -57,12 +58,14 @@ class Block:
         on_timeout: Reply,
         wants: Callable[[Topic], bool] | None = None,
         args: Args | None = None,
+        busy_ns: int = 0,
     ) -> None:
         self.topics = topics
         self.timeout_s = timeout_s
         self.on_timeout = on_timeout
         self.wants = wants
         self.args = args
+        self.busy_ns = busy_ns
 
 
 class Waiter:
@@ -97,7 +100,7 @@ class Waiter:
 
     def count(self) -> None:
         """Count the command, which blocked before it could be counted and never ran again."""
-        self.command.record(0, self.client.server.latency_tracking)
+        self.command.record(self.block.busy_ns, self.client.server.latency_tracking)
         self.client.server.stats.total_commands += 1
 
     async def wait(self) -> Reply:

@@ -128,8 +128,7 @@ def _sleep(client: Client, args: Args) -> Reply | Block:
         time.sleep(seconds)
         return OK
     server.asleep_s = seconds
-    server.last_ns -= int(seconds * 1e9)
-    return Block((), seconds, OK)
+    return Block((), seconds, OK, busy_ns=int(seconds * 1e9))
 
 
 def _set_active_expire(client: Client, args: Args) -> Reply:
