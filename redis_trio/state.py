@@ -20,6 +20,7 @@ from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import Command, build_table, rename_command
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
+from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
 from redis_trio.samples import Samples
@@ -139,6 +140,7 @@ class ServerState:
         "keeper_ms",
         "last_ns",
         "latency_tracking",
+        "lazyfree",
         "limits",
         "listening",
         "log",
@@ -185,6 +187,7 @@ class ServerState:
         self.commands: dict[bytes, Command] = build_table()
         for name, new_name in config.renamed_commands:
             rename_command(self.commands, name.encode(), new_name.encode())
+        self.lazyfree = LazyFree(self)
         self.dbs: list[Database] = [Database(self, i) for i in range(config.databases)]
         self.clients: dict[int, Client] = {}
         self.next_client_id = 0
@@ -259,6 +262,7 @@ class ServerState:
     def due_at(self, when_ms: i64) -> None:
         """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""
         if self.wake_keeper is not None and (self.keeper_ms < 0 or when_ms < self.keeper_ms):
+            self.keeper_ms = when_ms  # the next deadline of a batch need not wake it again
             self.wake_keeper()
 
     def counts_as_idle(self) -> None:

@@ -1,13 +1,13 @@
-"""Glob patterns as Redis reads them: KEYS, SCAN, PSUBSCRIBE, CONFIG GET, ACL.
+r"""Glob patterns as Redis reads them: KEYS, SCAN, PSUBSCRIBE, CONFIG GET, ACL.
 
-`*`, `?`, `[a-c]`, `[^x]` and `\\` escapes. `glob_match` walks pattern and text once, going back to
+`*`, `?`, `[a-c]`, `[^x]` and `\` escapes. `glob_match` walks pattern and text once, going back to
 the last `*` only: when what follows a `*` cannot be found, an earlier `*` that took more would not
 help. `glob_filter` picks the matching ones of many keys; it finds the common shapes of patterns by
 comparing, and makes a regular expression of the others.
 
 1. `*` does not match the empty text; only the empty pattern does. KEYS and SCAN take a bare `*` for
    no pattern at all.
-2. Bytes in a range are signed, so `[a-\\xff]` is turned round and means `\\xff` and everything up to
+2. Bytes in a range are signed, so `[a-\xff]` is turned round and means `\xff` and what is up to
    `a`.
 3. A bracket that is not closed ends with the pattern, and so does a range in it.
 4. A pattern with more than 1,000 stars that something follows matches nothing.
@@ -181,8 +181,11 @@ def _regex_of_class(pattern: bytes, start: int) -> tuple[bytes, int]:
 
 
 def _regex(pattern: bytes) -> bytes:
-    """Translate a pattern. What is between two stars stands in an atomic group, which is what
-    keeps the expression from trying an earlier star again."""
+    """Translate a pattern.
+
+    What is between two stars stands in an atomic group, which keeps the expression from trying an
+    earlier star again.
+    """
     parts: list[bytes] = []  # of what follows the last star
     before: list[bytes] = []
     i = 0

@@ -6,13 +6,15 @@ directory of 2**depth slots, each pointing to a dict (a shard) which holds the k
 in the slot's low bits. A shard has a depth of its own, the number of low bits its keys share;
 2**(depth - its depth) slots point to it.
 
-1. A shard that would make its dict grow past 128 slots is split in two by the next bit of the
-   hash; two small neighbours are merged. Each costs at most SPLIT_AT moves.
+1. A shard whose dict of 128 slots is full is split in two by the next bit of the hash; two small
+   neighbours are merged. Each costs at most SPLIT_AT moves.
 2. The shards are the leaves of a binary tree over the bits of the hash, lowest first. A scan
    walks that tree from left to right, and its cursor is the path walked so far: splitting and
    merging only refine or coarsen leaves, so a key that is there from start to end is returned,
    whatever happens to others. While nothing changes no key is returned twice.
 3. Memory is below that of one big dict (38 bytes an entry on average against 42 for a million).
+4. Only the methods of this class change shards; the hot readers index `directory` themselves.
+5. Where hashes are made to collide (a fixed PYTHONHASHSEED), shards grow instead of the directory.
 
 Source: Fagin et al., Extendible hashing, 1979; the scan order is that of Redis dict.c dictScan.
 """
@@ -20,6 +22,7 @@ Source: Fagin et al., Extendible hashing, 1979; the scan order is that of Redis 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 SPLIT_AT: Final = 85  # entries that a dict of 128 slots takes before it grows
 MERGE_AT: Final = 20
 MERGED_MAX: Final = 42
-MAX_DEPTH: Final = 40
+SCAN_BITS: Final = 62  # a scan tells keys apart by that many bits of their hash at most
 
 Shard = dict[bytes, object]
 
@@ -41,7 +44,7 @@ class Table:
       count: number of keys.
     """
 
-    __slots__ = ("_at_max", "_depths", "count", "depth", "directory", "mask")
+    __slots__ = ("_at_max", "_depths", "_widest", "count", "depth", "directory", "mask")
 
     def __init__(self) -> None:
         self.clear()
@@ -49,8 +52,9 @@ class Table:
     def clear(self) -> None:
         """Forget every key. The old shards are freed here unless somebody holds `directory`."""
         self.directory: list[Shard] = [{}]
-        self._depths: list[int] = [0]  # of the shard in each slot
-        self._at_max = 1  # number of shards as deep as the directory
+        self._depths = bytearray(1)  # of the shard in each slot
+        self._at_max = 1  # number of slots whose shard is as deep as the directory
+        self._widest = SPLIT_AT  # no shard was ever longer
         self.depth = 0
         self.mask = 0
         self.count = 0
@@ -73,7 +77,7 @@ class Table:
         if len(shard) == before:
             return False
         self.count += 1
-        if before >= SPLIT_AT:
+        if before >= SPLIT_AT - 1:
             self._split(hash(key) & self.mask)
         return True
 
@@ -106,13 +110,14 @@ class Table:
         first and the place is taken, so every key is named by exactly one draw.
         """
         size = len(self.directory)
+        width = self._widest
         for _ in range(1000):
-            draw = int(rng.random() * (size * SPLIT_AT))
-            slot = draw // SPLIT_AT
-            place = draw % SPLIT_AT
+            draw = int(rng.random() * (size * width))
+            slot = draw // width
+            place = draw % width
             shard = self.directory[slot]
             if place < len(shard) and slot >> self._depths[slot] == 0:
-                return _nth(shard, place)
+                return next(islice(shard, place, None))
         return self._random_key_of_few(rng)
 
     def _random_key_of_few(self, rng: Random) -> bytes:
@@ -120,7 +125,7 @@ class Table:
         place = int(rng.random() * self.count)
         for shard in self.shards():
             if place < len(shard):
-                return _nth(shard, place)
+                return next(islice(shard, place, None))
             place -= len(shard)
         raise LookupError("the table is empty")
 
@@ -136,7 +141,7 @@ class Table:
             shard = self.directory[slot]
             own_depth = self._depths[slot]
             depth = own_depth
-            while len(shard) >> (depth - own_depth) > count:
+            while len(shard) >> (depth - own_depth) > count and depth < SCAN_BITS:
                 depth += 1
             if cursor:
                 depth = max(depth, cursor.bit_length())
@@ -150,13 +155,31 @@ class Table:
             if cursor == 0 or len(found) >= count or visits >= 10 * count:
                 return cursor, found
 
+    def free_some(self, limit: int) -> int:
+        """Take the table apart: free about `limit` keys, or none; return how many.
+
+        Nothing else may be done with the table from then on.
+        """
+        directory = self.directory
+        depths = self._depths
+        freed = 0
+        for slot in range(len(directory) - 1, max(-1, len(directory) - 1 - 10 * limit), -1):
+            shard = directory.pop()
+            if slot >> depths[slot] == 0:  # no other slot refers to it
+                freed += len(shard)
+                if freed >= limit:
+                    break
+        self.count -= freed
+        return freed
+
     def _split(self, slot: int) -> None:
         own_depth = self._depths[slot]
-        if own_depth >= MAX_DEPTH:
-            return  # nothing but equal hashes can lead here
         if own_depth == self.depth:
+            if self.mask > self.count:  # only hashes that collide on purpose lead here
+                self._note_width(self.directory[slot])
+                return
             self.directory += self.directory
-            self._depths += self._depths
+            self._depths = self._depths * 2
             self.depth += 1
             self.mask = (1 << self.depth) - 1
             self._at_max = 0
@@ -171,8 +194,14 @@ class Table:
                 low[key] = value
         self._place(low, base, own_depth + 1)
         self._place(high, base | bit, own_depth + 1)
+        self._note_width(low)
+        self._note_width(high)
         if own_depth + 1 == self.depth:
             self._at_max += 2
+
+    def _note_width(self, shard: Shard) -> None:
+        if len(shard) > self._widest:
+            self._widest = len(shard)
 
     def _place(self, shard: Shard, base: int, own_depth: int) -> None:
         for slot in range(base, len(self.directory), 1 << own_depth):
@@ -180,38 +209,35 @@ class Table:
             self._depths[slot] = own_depth
 
     def _merge(self, slot: int) -> None:
-        """Unite the shard in `slot` with its neighbour if both are small and equally deep."""
+        """Unite the shard in `slot` with its neighbour while both are small and equally deep."""
         own_depth = self._depths[slot]
-        if own_depth == 0:
-            return
-        bit = 1 << (own_depth - 1)
-        base = slot & (bit - 1)
-        low = self.directory[base]
-        high = self.directory[base | bit]
-        if (
-            self._depths[base] != own_depth
-            or self._depths[base | bit] != own_depth
-            or len(low) + len(high) > MERGED_MAX
-        ):
-            return
-        self._place({**low, **high}, base, own_depth - 1)
-        if own_depth == self.depth:
-            self._at_max -= 2
-            while self._at_max == 0 and self.depth:
-                self.depth -= 1
-                self.mask >>= 1
-                size = 1 << self.depth
-                del self.directory[size:]
-                del self._depths[size:]
-                self._at_max = self._depths.count(self.depth)
+        while own_depth:
+            bit = 1 << (own_depth - 1)
+            base = slot & (bit - 1)
+            low = self.directory[base]
+            high = self.directory[base | bit]
+            if (
+                self._depths[base] != own_depth
+                or self._depths[base | bit] != own_depth
+                or len(low) + len(high) > MERGED_MAX
+            ):
+                return
+            self._place({**low, **high}, base, own_depth - 1)
+            if own_depth == self.depth:
+                self._at_max -= 2
+                if self._at_max == 0:
+                    self._shrink()
+            own_depth -= 1
 
-
-def _nth(shard: Shard, place: int) -> bytes:
-    for key in shard:
-        if place == 0:
-            return key
-        place -= 1
-    raise IndexError(place)
+    def _shrink(self) -> None:
+        """Halve the directory while no shard needs its last bit."""
+        while self._at_max == 0 and self.depth:
+            self.depth -= 1
+            self.mask >>= 1
+            size = 1 << self.depth
+            del self.directory[size:]
+            del self._depths[size:]
+            self._at_max = self._depths.count(self.depth)
 
 
 def _next_path(path: int, depth: int) -> int:

@@ -36,9 +36,14 @@ class AccessTimes:
             self._young = {}
             self._young_since_ms = now_ms
 
-    def set(self, key: bytes, when_ms: int) -> None:
+    def set(self, key: bytes, when_ms: int, now_ms: int) -> None:
         """Say when a key was last accessed."""
-        self._young[key] = when_ms
+        self._old.pop(key, None)
+        self.touch(key, now_ms)
+        if key in self._young:
+            self._young[key] = when_ms
+        else:
+            self._old[key] = when_ms
 
     def get(self, key: bytes) -> int:
         """Return when a key was last accessed, as far as it is known."""

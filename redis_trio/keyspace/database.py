@@ -36,6 +36,8 @@ STREAM: Final = 1 << 10  # t
 KEY_MISS: Final = 1 << 11  # m
 NEW: Final = 1 << 14  # n
 
+MAX_TRIES: Final = 100
+
 
 class Database:
     """One of the server's databases.
@@ -53,15 +55,17 @@ class Database:
         self.server = server
         self.index = index
         self.table = Table()
-        self.expires = Expires()
+        self.expires = Expires(server.clock.now_ms)
         self.access = AccessTimes(server.clock.now_ms)
+
+    # -- looking
 
     def lookup_read(self, key: bytes) -> object:
         """Return a value for reading, None if there is none; counts a hit or a miss."""
         server = self.server
         table = self.table
         value = table.directory[hash(key) & table.mask].get(key)
-        if value is not None and self.expires.when and self._expire_if_due(key):
+        if value is not None and self.expires.when.count and self.expire_if_due(key):
             value = None
         if value is None:
             server.stats.keyspace_misses += 1
@@ -73,12 +77,29 @@ class Database:
             self.access.touch(key, server.clock.now_ms)
         return value
 
+    def lookup_notouch(self, key: bytes) -> object:
+        """Return a value as `lookup_read` does, but not as an access to it."""
+        value = self.lookup_nonotify(key)
+        if value is None and self.server.listening:
+            self.server.notify(KEY_MISS, "keymiss", key, self)
+        return value
+
+    def lookup_nonotify(self, key: bytes) -> object:
+        """Return a value as `lookup_notouch` does, but fire no event for a miss."""
+        value = self.peek(key)
+        stats = self.server.stats
+        if value is None:
+            stats.keyspace_misses += 1
+        else:
+            stats.keyspace_hits += 1
+        return value
+
     def lookup_write(self, key: bytes) -> object:
         """Return a value for changing it, None if there is none; counts nothing."""
         table = self.table
         value = table.directory[hash(key) & table.mask].get(key)
         if value is not None:
-            if self.expires.when and self._expire_if_due(key):
+            if self.expires.when.count and self.expire_if_due(key):
                 return None
             if not self.server.no_touch:
                 self.access.touch(key, self.server.clock.now_ms)
@@ -87,33 +108,109 @@ class Database:
     def peek(self, key: bytes) -> object:
         """Return a value, None if there is none, as if nobody had looked."""
         value = self.table.get(key)
-        if value is not None and self.expires.when and self._expire_if_due(key):
+        if value is not None and self.expires.when.count and self.expire_if_due(key):
             return None
         return value
 
+    def random_key(self) -> bytes | None:
+        """Return a key, each with the same probability; None if there is none."""
+        table = self.table
+        rng = self.server.rng
+        tries = 0
+        while table.count:
+            key = table.random_key(rng)
+            if not self.expires.when.count or not self.expire_if_due(key):
+                return key
+            if key in table:  # it is over, but a pause keeps it
+                tries += 1
+                if tries == MAX_TRIES:
+                    return key
+        return None
+
+    # -- changing
+
     def set(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not; its deadline stays."""
-        if self.table.set(key, value) or not self.server.no_touch:
-            self.access.touch(key, self.server.clock.now_ms)
+        server = self.server
+        if self.table.set(key, value):
+            self.access.touch(key, server.clock.now_ms)
+            if server.listening:
+                server.notify(NEW, "new", key, self)
+        elif not server.no_touch:
+            self.access.touch(key, server.clock.now_ms)
 
     def replace(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not, and take its deadline away."""
-        self.set(key, value)
-        if self.expires.when:
+        if self.expires.when.count:
+            self.expire_if_due(key)
             self.expires.remove(key)
+        self.set(key, value)
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; return whether it was there. The caller says so with `modified()`."""
-        if self.table.pop(key) is None:
+        return self._take(key) is not None
+
+    def unlink(self, key: bytes) -> bool:
+        """Remove a key, and free a value of many elements later; return whether it was there."""
+        value = self._take(key)
+        if value is None:
             return False
-        if self.expires.when:
-            self.expires.remove(key)
-        self.access.forget(key)
+        if not isinstance(value, (bytes, bytearray)):
+            self.server.lazyfree.add_value(value)
         return True
+
+    def _take(self, key: bytes) -> object:
+        """Remove a key; return its value, None if it was not there."""
+        value = self.table.pop(key)
+        if value is not None:
+            if self.expires.when.count:
+                self.expires.remove(key)
+            self.access.forget(key)
+        return value
+
+    # -- deadlines
 
     def expire_ms(self, key: bytes) -> int:
         """Return the deadline of a key that is there, NEVER if it has none."""
-        return self.expires.when.get(key, NEVER)
+        return self.expires.get(key)
+
+    def expire_at(self, key: bytes, when_ms: int) -> None:
+        """Give a key that is there a deadline. The caller says so with `modified()`."""
+        self.expires.set(key, when_ms)
+        self.server.due_at(when_ms)
+
+    def expire_if_due(self, key: bytes) -> bool:
+        """Return whether a key's deadline has passed; such a key is deleted, except in a pause."""
+        when_ms = self.expires.get(key)
+        if when_ms == NEVER:
+            return False
+        now_ms = self.server.clock.now_ms
+        if when_ms > now_ms:
+            return False
+        if self.server.pause_until_ms <= now_ms:
+            self.delete_expired(key)
+        return True
+
+    def is_expired(self, key: bytes) -> bool:
+        """Return whether a key's deadline has passed, and leave the key where it is."""
+        when_ms = self.expires.get(key)
+        return when_ms != NEVER and when_ms <= self.server.clock.now_ms
+
+    def delete_expired(self, key: bytes) -> None:
+        """Delete a key whose deadline has passed.
+
+        No command did that, so it does not count as dirty, which would feed whatever command has
+        met the key.
+        """
+        server = self.server
+        self.unlink(key)
+        server.stats.expired_keys += 1
+        server.feed.add_effect(self.index, [b"DEL", key])
+        if server.listening:
+            server.notify(EXPIRED, "expired", key, self)
+            server.key_modified(self, key)
+
+    # -- telling
 
     def modified(self, key: bytes, event_class: int, event: str) -> None:
         """Tell the server that a key changed, and as which event."""
@@ -123,34 +220,38 @@ class Database:
             server.key_modified(self, key)
             server.notify(event_class, event, key, self)
 
+    def signal(self, key: bytes) -> None:
+        """Tell the server that a key changed, as part of a change of several keys.
+
+        The caller fires the events with `notify()` and counts `server.dirty` once.
+        """
+        server = self.server
+        if server.listening:
+            server.key_modified(self, key)
+
     def notify(self, key: bytes, event_class: int, event: str) -> None:
-        """Fire a further event for a change that `modified` has told."""
+        """Fire a further event for a change that has been told."""
         server = self.server
         if server.listening:
             server.notify(event_class, event, key, self)
 
-    def _expire_if_due(self, key: bytes) -> bool:
-        """Return whether a key's deadline has passed; such a key is deleted, except in a pause."""
-        now_ms = self.server.clock.now_ms
-        when_ms = self.expires.when.get(key, NEVER)
-        if when_ms == NEVER or when_ms > now_ms:
-            return False
-        if self.server.pause_until_ms <= now_ms:
-            self.delete_expired(key)
-        return True
+    # -- as a whole
 
-    def delete_expired(self, key: bytes) -> None:
-        """Delete a key whose deadline has passed, as a change of its own."""
-        server = self.server
-        self.delete(key)
-        server.stats.expired_keys += 1
-        server.feed.add_effect(self.index, [b"DEL", key])
-        self.modified(key, EXPIRED, "expired")
+    def swap_with(self, other: Database) -> None:
+        """Exchange all keys with another database's, as SWAPDB does. Clients stay."""
+        self.table, other.table = other.table, self.table
+        self.expires, other.expires = other.expires, self.expires
+        self.access, other.access = other.access, self.access
 
     def flush(self) -> int:
-        """Remove every key; return how many there were."""
-        count = self.table.count
-        self.table = Table()
-        self.expires = Expires()
-        self.access = AccessTimes(self.server.clock.now_ms)
+        """Remove every key, in O(1): they are freed later; return how many there were."""
+        table = self.table
+        expires = self.expires
+        count = table.count
+        if count:
+            now_ms = self.server.clock.now_ms
+            self.table = Table()
+            self.expires = Expires(now_ms)
+            self.access = AccessTimes(now_ms)
+            self.server.lazyfree.add_database(table, expires)
         return count

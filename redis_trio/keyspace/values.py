@@ -1,0 +1,101 @@
+"""What values are, for commands that are indifferent to it: their type's name, encoding, copy.
+
+Strings are bare bytes, or a bytearray once they have been changed in place. Values of all other
+types are objects of `redis_trio.data` that have the methods of `Collection`. This is the one place
+that tells the two kinds apart by looking.
+
+Source: Redis object.c tryObjectEncoding, db.c getObjectTypeName.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol, cast
+
+from redis_trio.data.numbers import parse_integer
+
+EMBSTR_MAX: Final = 44
+SHARED_INTEGERS: Final = 10000
+SHARED_REFCOUNT: Final = 2**31 - 1
+TYPE_NAMES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
+
+
+class Collection(Protocol):
+    """What the keyspace asks of a value that is no string.
+
+    Attributes:
+      type_name: one of TYPE_NAMES.
+    """
+
+    type_name: bytes
+
+    def encoding(self) -> bytes:
+        """Return what OBJECT ENCODING answers."""
+        ...
+
+    def copy(self) -> object:
+        """Return a value that is equal and shares nothing that can change."""
+        ...
+
+    def free_effort(self) -> int:
+        """Return about how many allocations the value consists of, in O(1)."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of elements."""
+        ...
+
+    def free_some(self, limit: int) -> int:
+        """Free up to about `limit` elements; return how many."""
+        ...
+
+
+def is_string(value: object) -> bool:
+    """Return whether a value is a string."""
+    return isinstance(value, (bytes, bytearray))
+
+
+def collection(value: object) -> Collection:
+    """Return a value that is no string, as what it is."""
+    return cast(Collection, value)
+
+
+def type_name(value: object) -> bytes:
+    """Return the name of a value's type as TYPE answers it; `none` for None."""
+    if isinstance(value, (bytes, bytearray)):
+        return b"string"
+    if value is None:
+        return b"none"
+    return collection(value).type_name
+
+
+def encoding(value: object) -> bytes:
+    """Return what OBJECT ENCODING answers for a value."""
+    if isinstance(value, bytes):
+        if len(value) <= 20 and parse_integer(value) is not None:
+            return b"int"
+        return b"embstr" if len(value) <= EMBSTR_MAX else b"raw"
+    if isinstance(value, bytearray):
+        return b"raw"
+    return collection(value).encoding()
+
+
+def copy_value(value: object) -> object:
+    """Return a copy of a value that shares nothing that can change."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray):
+        return bytearray(value)
+    return collection(value).copy()
+
+
+def refcount(value: object, shares_integers: bool) -> int:
+    """Return what OBJECT REFCOUNT answers: Redis shares the objects of small integers.
+
+    Args:
+      shares_integers: False under an eviction policy that needs an access clock for every key.
+    """
+    if shares_integers and isinstance(value, bytes) and len(value) < 5:
+        number = parse_integer(value)
+        if number is not None and 0 <= number < SHARED_INTEGERS:
+            return SHARED_REFCOUNT
+    return 1
