@@ -74,6 +74,17 @@ _SHOWN_FLAGS: Final = {
 }
 """The flags that clients are shown, in Redis's order; the others are the server's own affair."""
 
+_BEGIN_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
+    "index": ("index",),
+    "keyword": ("keyword", "startfrom"),
+    "unknown": (),
+}
+_FIND_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
+    "range": ("lastkey", "keystep", "limit"),
+    "keynum": ("keynumidx", "firstkey", "keystep"),
+    "unknown": (),
+}
+
 
 @command(
     "COMMAND",
@@ -280,23 +291,18 @@ def _key_spec(spec: KeySpec) -> Reply:
     if spec.notes:
         shown[b"notes"] = spec.notes.encode()
     shown[b"flags"] = _flags(KEY_FLAGS, spec_flags(spec))
-    begin = {"index": ("index",), "keyword": ("keyword", "startfrom"), "unknown": ()}
-    find = {
-        "range": ("lastkey", "keystep", "limit"),
-        "keynum": ("keynumidx", "firstkey", "keystep"),
-        "unknown": (),
-    }
-    shown[b"begin_search"] = _search(spec.begin, begin[str(spec.begin[0])])
-    shown[b"find_keys"] = _search(spec.find, find[str(spec.find[0])])
+    shown[b"begin_search"] = _search(spec.begin, _BEGIN_PARAMETERS)
+    shown[b"find_keys"] = _search(spec.find, _FIND_PARAMETERS)
     return shown
 
 
-def _search(values: tuple[str | int, ...], names: tuple[str, ...]) -> Reply:
+def _search(values: tuple[str | int, ...], names: dict[str, tuple[str, ...]]) -> Reply:
     """Return one half of a key spec: its type, and its parameters by name."""
+    kind = str(values[0])
     parameters: dict[bytes, Reply] = {}
-    for name, value in zip(names, values[1:], strict=True):
+    for name, value in zip(names[kind], values[1:], strict=True):
         parameters[name.encode()] = value.encode() if isinstance(value, str) else value
-    return {b"type": str(values[0]).encode(), b"spec": parameters}
+    return {b"type": kind.encode(), b"spec": parameters}
 
 
 def _docs_by_name(commands: list[Command]) -> Reply:
