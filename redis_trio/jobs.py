@@ -5,15 +5,51 @@ A new kind of timed work is a class here with `next_ms` and `run`, and one line 
 
 from __future__ import annotations
 
+from typing import Final
+
 from redis_trio.blocking import next_pause_deadline, unpause_if_due
 from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_changed
 from redis_trio.keeper import Job
+from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
+from redis_trio.keyspace.expire import NEVER
 from redis_trio.state import ServerState
+
+SLICE_NS: Final = 1_000_000  # what one job does before everybody else has a turn
 
 
 def standard_jobs(server: ServerState) -> list[Job]:
     """Return the jobs of a server."""
-    return [PauseEnd(server), IdleClients(server)]
+    return [PauseEnd(server), Expiry(server), IdleClients(server), LazyFreeing(server)]
+
+
+class Expiry:
+    """Keys whose deadline has passed are deleted, a slice at a time."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return when a key expires."""
+        return next_expiry_ms(self._server)
+
+    def run(self) -> None:
+        """Delete what has expired."""
+        expire_due(self._server, SLICE_NS)
+
+
+class LazyFreeing:
+    """Big values and flushed databases are freed, a slice at a time, while nobody waits."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return the present if there is anything to free."""
+        return self._server.clock.now_ms if self._server.lazyfree.busy else NEVER
+
+    def run(self) -> None:
+        """Free a slice."""
+        self._server.lazyfree.step(SLICE_NS)
 
 
 class PauseEnd:
