@@ -1,0 +1,58 @@
+"""A server inside the test's loop, and connections to it over every transport.
+
+`connect` is parametrised: a test that uses it, or `server`, runs once over a TCP socket served by
+the hub, once over a TCP socket served as any other stream (as where there is no epoll), and once
+over a stream in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import trio
+
+import redis_trio.server
+from redis_trio import RedisServer, open_redis
+from tests.wire.talk import Talk
+
+Connect = Callable[[], Awaitable[Talk]]
+
+TRANSPORTS = ("hub", "stream", "memory")
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the connections of this test are served."""
+    name: str = request.param
+    if name == "stream":
+        monkeypatch.setattr(redis_trio.server, "HAS_EPOLL", False)
+    elif name == "hub" and not redis_trio.server.HAS_EPOLL:
+        pytest.skip("no epoll here: every socket is served as a stream")
+    return name
+
+
+@pytest.fixture
+async def server(transport: str) -> AsyncIterator[RedisServer]:
+    """A running server."""
+    async with open_redis() as server:
+        yield server
+
+
+@pytest.fixture
+async def connect(transport: str, server: RedisServer) -> AsyncIterator[Connect]:
+    """Open one more connection to `server`."""
+    opened: list[Talk] = []
+
+    async def connect() -> Talk:
+        stream: trio.abc.Stream
+        if transport == "memory":
+            stream = await server.connect()
+        else:
+            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        opened.append(Talk(stream))
+        return opened[-1]
+
+    yield connect
+    for talk in opened:
+        await talk.aclose()
