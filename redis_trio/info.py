@@ -272,8 +272,8 @@ def _memory(server: ServerState) -> Lines:
         f"mem_allocator:{'pymalloc' if sys.getallocatedblocks() else 'libc'}",
         "mem_overhead_db_hashtable_rehashing:0",
         "active_defrag_running:0",
-        "lazyfree_pending_objects:0",
-        "lazyfreed_objects:0",
+        f"lazyfree_pending_objects:{server.lazyfree.pending_objects}",
+        f"lazyfreed_objects:{server.lazyfree.freed_objects}",
     ]
 
 
@@ -505,10 +505,10 @@ def _keyspace(server: ServerState) -> Lines:
     now_ms = server.clock.now_ms
     for db in server.dbs:
         expires = db.expires
-        if db.table.count or expires.when:
-            avg_ttl = max(0, expires.mean_ms() - now_ms) if expires.when else 0
+        if db.table.count or len(expires):
+            avg_ttl = max(0, expires.mean_ms() - now_ms) if len(expires) else 0
             lines.append(
-                f"db{db.index}:keys={db.table.count},expires={len(expires.when)},"
+                f"db{db.index}:keys={db.table.count},expires={len(expires)},"
                 f"avg_ttl={avg_ttl},subexpiry=0"
             )
     return lines

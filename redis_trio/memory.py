@@ -157,4 +157,4 @@ def mean_block(dbs: Sequence[Database]) -> float:
 
 def table_bytes(db: Database) -> int:
     """Return what a database takes besides its keys and values: their places and deadlines."""
-    return db.table.count * ENTRY_BYTES + len(db.expires.when) * DEADLINE_BYTES
+    return db.table.count * ENTRY_BYTES + len(db.expires) * DEADLINE_BYTES

@@ -55,7 +55,8 @@ def dataset_digest(dbs: Sequence[Database]) -> int:
             continue
         total = mix(total, db.index.to_bytes(4, "big"))
         for key in db.table.keys():  # noqa: SIM118 (a Table is no dict)
-            total ^= key_digest(db, key, mix(0, key))
+            digest = key_digest(db, key, mix(0, key))
+            total = add(total, digest.to_bytes(_SIZE, "big"))
     return total
 
 
