@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "redis_trio"
+import redis_trio
+
+PACKAGE = Path(redis_trio.__file__).parent
 
 # The first folder or file of a module decides where it belongs; what is in no list is a room.
 GROUND = {"protocol", "data", "lua", "clock", "syntax", "version"}

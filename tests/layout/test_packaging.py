@@ -42,6 +42,7 @@ def setup_module_() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    vars(module).update(ROOT=PACKAGE.parent, PACKAGE=PACKAGE)  # the installed package
     return module
 
 
