@@ -5,9 +5,14 @@ Source: Redis object.c getLongLongFromObject and its relatives.
 
 from __future__ import annotations
 
+from typing import Final
+
 from redis_trio.data.long_double import LongDouble, parse_long_double
 from redis_trio.data.numbers import parse_double, parse_integer
 from redis_trio.errors import NOT_A_FLOAT, NOT_AN_INTEGER, RedisError
+
+INT_MIN: Final = -(2**31)
+INT_MAX: Final = 2**31 - 1
 
 
 def read_integer(arg: bytes, message: str = NOT_AN_INTEGER) -> int:
@@ -23,6 +28,14 @@ def read_integer_in(arg: bytes, low: int, high: int, message: str = NOT_AN_INTEG
     value = parse_integer(arg)
     if value is None or not low <= value <= high:
         raise RedisError(message)
+    return value
+
+
+def read_int(arg: bytes) -> int:
+    """Return a C int, as databases are numbered. Errors: Redis's for anything else."""
+    value = read_integer(arg)
+    if not INT_MIN <= value <= INT_MAX:
+        raise RedisError(f"ERR value is out of range, value must between {INT_MIN} and {INT_MAX}")
     return value
 
 

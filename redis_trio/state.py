@@ -189,6 +189,8 @@ class ServerState:
             rename_command(self.commands, name.encode(), new_name.encode())
         self.lazyfree = LazyFree(self)
         self.dbs: list[Database] = [Database(self, i) for i in range(config.databases)]
+        for db in self.dbs:
+            config.subscribe("maxmemory-policy", db.policy_changed)
         self.clients: dict[int, Client] = {}
         self.next_client_id = 0
         self.current_client: Client | None = None
@@ -299,6 +301,7 @@ class ServerState:
         """Start every counter again, as CONFIG RESETSTAT does."""
         self.stats.reset()
         self.samples.reset()
+        self.lazyfree.freed_objects = 0
         for command in self.commands.values():
             command.reset_stats()
             if command.subcommands is not None:

@@ -5,7 +5,10 @@ from redis_trio.commands import command as command
 from redis_trio.commands import config as config
 from redis_trio.commands import connection as connection
 from redis_trio.commands import debug as debug
+from redis_trio.commands import expire as expire
+from redis_trio.commands import generic as generic
 from redis_trio.commands import incr as incr
 from redis_trio.commands import lolwut as lolwut
+from redis_trio.commands import objects as objects
 from redis_trio.commands import server as server
 from redis_trio.commands import string as string

@@ -8,19 +8,27 @@ moment is its answer: never too idle, and exact for the keys that are in use.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
+
+if TYPE_CHECKING:
+    from redis_trio.keyspace.frequency import Frequencies
 
 GENERATION: Final = 8192
 
 
 class AccessTimes:
-    """The last accesses to one database's keys, in ms since the epoch."""
+    """The last accesses to one database's keys, in ms since the epoch.
 
-    __slots__ = ("_old", "_old_since_ms", "_young", "_young_since_ms")
+    Attributes:
+      frequencies: how often keys are accessed, None unless the eviction policy is an LFU one.
+    """
+
+    __slots__ = ("_old", "_old_since_ms", "_young", "_young_since_ms", "frequencies")
 
     def __init__(self, now_ms: i64) -> None:
+        self.frequencies: Frequencies | None = None
         self._young: dict[bytes, int] = {}
         self._old: dict[bytes, int] = {}
         self._young_since_ms: i64 = now_ms
@@ -35,6 +43,8 @@ class AccessTimes:
             self._old_since_ms = self._young_since_ms
             self._young = {}
             self._young_since_ms = now_ms
+        if self.frequencies is not None:
+            self.frequencies.count(key)
 
     def set(self, key: bytes, when_ms: int, now_ms: int) -> None:
         """Say when a key was last accessed."""
@@ -56,3 +66,5 @@ class AccessTimes:
         """Forget a key that is gone."""
         self._young.pop(key, None)
         self._old.pop(key, None)
+        if self.frequencies is not None:
+            self.frequencies.forget(key)

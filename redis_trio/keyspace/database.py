@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from redis_trio.data.table import Table
 from redis_trio.keyspace.access import AccessTimes
 from redis_trio.keyspace.expire import NEVER, Expires
+from redis_trio.keyspace.frequency import Frequencies
 
 if TYPE_CHECKING:
     from redis_trio.state import ServerState
@@ -56,7 +57,7 @@ class Database:
         self.index = index
         self.table = Table()
         self.expires = Expires(server.clock.now_ms)
-        self.access = AccessTimes(server.clock.now_ms)
+        self.access = self._new_access()
 
     # -- looking
 
@@ -237,6 +238,19 @@ class Database:
 
     # -- as a whole
 
+    def _new_access(self) -> AccessTimes:
+        access = AccessTimes(self.server.clock.now_ms)
+        if self.server.config.maxmemory_policy.endswith("-lfu"):
+            access.frequencies = Frequencies(self.server)
+        return access
+
+    def policy_changed(self) -> None:
+        """Begin, or end, to count accesses, by what the eviction policy is now."""
+        if not self.server.config.maxmemory_policy.endswith("-lfu"):
+            self.access.frequencies = None
+        elif self.access.frequencies is None:
+            self.access.frequencies = Frequencies(self.server)
+
     def swap_with(self, other: Database) -> None:
         """Exchange all keys with another database's, as SWAPDB does. Clients stay."""
         self.table, other.table = other.table, self.table
@@ -252,6 +266,6 @@ class Database:
             now_ms = self.server.clock.now_ms
             self.table = Table()
             self.expires = Expires(now_ms)
-            self.access = AccessTimes(now_ms)
+            self.access = self._new_access()
             self.server.lazyfree.add_database(table, expires)
         return count
