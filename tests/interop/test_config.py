@@ -56,8 +56,7 @@ VALUES = [*NUMBERS.split(), *WORDS.split(), *PHRASES]
 def _replies(peer: Peer, name: str, default: bytes) -> list[object]:
     """Set a parameter to every value, and look at it each time; then to its default."""
     lines: list[list[str | bytes]] = []
-    for value in [*VALUES, default]:
-        word = value if isinstance(value, bytes) else value.encode("latin-1")
+    for word in [*[value.encode("latin-1") for value in VALUES], default]:
         lines += [["CONFIG", "SET", name, word], ["CONFIG", "GET", name]]
     peer.send(b"".join(map(encode, lines)))
     return [plain(parse(peer.frame())) for _ in lines]
