@@ -7,9 +7,10 @@ use (mallinfo2); pymalloc tells how many blocks are, but not of which size. So `
     + blocks added since x the mean size of the data's small objects
 
 where the mean is taken from keys and values in shards spread evenly over the tables: exact for
-data of one size, within a few percent for mixed data. Without mallinfo2 (no glibc) the resident
-size of the process stands for all of it. The figures are of the whole process, as Redis's are: an
-application around the server is part of `used_memory_startup`.
+data of one size, within a few percent for mixed data; without data it is that of the start.
+Without mallinfo2 (no glibc) the resident size of the process stands for all of it. The figures are
+of the whole process, as Redis's are: an application around the server is part of
+`used_memory_startup`.
 
 The peak is seen at every INFO and about once a second while there is work; a moment's use in
 between can be missed.
@@ -33,8 +34,8 @@ PYMALLOC_MAX: Final = 512  # bytes; bigger objects come from malloc
 ALIGNMENT: Final = 16
 SAMPLED_SHARDS: Final = 8
 ENTRY_BYTES: Final = 38  # of a table for each key, see data/table.py
-DEADLINE_BYTES: Final = 190  # for each key that expires, see keyspace/expire.py
-MEAN_BLOCK: Final = 64  # while there is no data to look at
+DEADLINE_BYTES: Final = 230  # for each key that expires, see keyspace/expire.py
+MEAN_BLOCK: Final = 64  # of small objects, where nothing better is known
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -135,12 +136,17 @@ class Memory:
             return resident_bytes()
         info = self._mallinfo()
         added = sys.getallocatedblocks() - self._blocks
-        small = self._small_bytes + added * mean_block(dbs)
+        before = self._small_bytes / self._blocks if self._blocks else MEAN_BLOCK
+        small = self._small_bytes + added * mean_block(dbs, before)
         return int(info.uordblks + info.hblkhd + max(0, small))
 
 
-def mean_block(dbs: Sequence[Database]) -> float:
-    """Return the mean size of the blocks that small keys and values take, from a sample."""
+def mean_block(dbs: Sequence[Database], default: float = MEAN_BLOCK) -> float:
+    """Return the mean size of the blocks that small keys and values take, from a sample.
+
+    Args:
+      default: what to return if there are none.
+    """
     total = 0
     count = 0
     for db in dbs:
@@ -152,7 +158,7 @@ def mean_block(dbs: Sequence[Database]) -> float:
                     if size <= PYMALLOC_MAX:
                         total += (size + ALIGNMENT - 1) & -ALIGNMENT
                         count += 1
-    return total / count if count else MEAN_BLOCK
+    return total / count if count else default
 
 
 def table_bytes(db: Database) -> int:
