@@ -101,12 +101,12 @@ class Expires:
 
     def set(self, key: bytes, when_ms: int) -> None:
         """Give `key` a deadline, or another one. One before the epoch is due at once."""
+        when_ms = max(when_ms, 0)
         old_ms = self.get(key)
         if old_ms == when_ms:
             return
         if old_ms != NEVER:
             self._forget(key, old_ms)
-        when_ms = max(when_ms, 0)
         self.when.set(key, when_ms)
         self._sum_ms += when_ms
         self._put(key, when_ms)

@@ -4,17 +4,15 @@ Strings are bare bytes, or a bytearray once they have been changed in place. Val
 types are objects of `redis_trio.data` that have the methods of `Collection`. This is the one place
 that tells the two kinds apart by looking.
 
-Source: Redis object.c tryObjectEncoding, db.c getObjectTypeName.
+Source: Redis db.c getObjectTypeName.
 """
 
 from __future__ import annotations
 
 from typing import Final, Protocol, cast
 
-from redis_trio.data.numbers import parse_integer
+from redis_trio.data.string import SHARED_INTEGERS, string_encoding
 
-EMBSTR_MAX: Final = 44
-SHARED_INTEGERS: Final = 10000
 SHARED_REFCOUNT: Final = 2**31 - 1
 TYPE_NAMES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
@@ -70,12 +68,8 @@ def type_name(value: object) -> bytes:
 
 def encoding(value: object) -> bytes:
     """Return what OBJECT ENCODING answers for a value."""
-    if isinstance(value, bytes):
-        if len(value) <= 20 and parse_integer(value) is not None:
-            return b"int"
-        return b"embstr" if len(value) <= EMBSTR_MAX else b"raw"
-    if isinstance(value, bytearray):
-        return b"raw"
+    if isinstance(value, (bytes, bytearray)):
+        return string_encoding(value)
     return collection(value).encoding()
 
 
@@ -94,8 +88,6 @@ def refcount(value: object, shares_integers: bool) -> int:
     Args:
       shares_integers: False under an eviction policy that needs an access clock for every key.
     """
-    if shares_integers and isinstance(value, bytes) and len(value) < 5:
-        number = parse_integer(value)
-        if number is not None and 0 <= number < SHARED_INTEGERS:
-            return SHARED_REFCOUNT
+    if shares_integers and isinstance(value, bytes) and string_encoding(value) == b"int":
+        return SHARED_REFCOUNT if 0 <= int(value) < SHARED_INTEGERS else 1
     return 1

@@ -96,7 +96,7 @@ def test_a_scan_from_any_cursor_ends(cursor: int, size: int, count: int) -> None
     for number in range(size):
         table.set(name(number), 1)
     for _ in range(2000):
-        cursor, keys = table.scan(cursor, count)
+        cursor, _ = table.scan(cursor, count)
         if cursor == 0:
             return
     raise AssertionError("the scan does not end")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,8 +12,9 @@ from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock
 from redis_trio.config import Config
 from redis_trio.execute import dispatch
+from redis_trio.keyspace.database import Database
 from redis_trio.protocol.reply import Reply
-from redis_trio.protocol.request import split_inline
+from redis_trio.protocol.request import RequestParser, split_inline
 from redis_trio.state import ServerState
 
 
@@ -67,3 +68,36 @@ def run(client: Client) -> Run:
         return dispatch(client, args)
 
     return run
+
+
+@pytest.fixture
+def fired(state: ServerState, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes, int]]:
+    """Every event that fires, as (event, key, database); only a pure ServerState can be heard."""
+    events: list[tuple[str, bytes, int]] = []
+
+    def notify(self: ServerState, event_class: int, event: str, key: bytes, db: Database) -> None:
+        events.append((event, key, db.index))
+
+    try:
+        monkeypatch.setattr(ServerState, "notify", notify)
+    except TypeError:
+        pytest.skip("ServerState is compiled")
+    state.listening = True
+    return events
+
+
+@pytest.fixture
+def heard(state: ServerState) -> Iterator[Callable[[], list[bytes]]]:
+    """A function that returns the commands fed since its last call, each as a line."""
+    chunks: list[bytes] = []
+    stop = state.feed.listen(chunks.append)
+
+    def lines() -> list[bytes]:
+        state.end()
+        parser = RequestParser(state.limits)
+        parser.feed(b"".join(chunks))
+        chunks.clear()
+        return [b" ".join(args) for args in parser.parse(10_000)]
+
+    yield lines
+    stop()
