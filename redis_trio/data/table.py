@@ -94,8 +94,8 @@ class Table:
 
     def shards(self) -> Iterator[Shard]:
         """Iterate over the shards, each once. The table must not change meanwhile."""
-        for slot, depth in enumerate(self._depths):
-            if slot >> depth == 0:
+        for slot in range(len(self._depths)):  # mypyc cannot enumerate a bytearray
+            if slot >> self._depths[slot] == 0:
                 yield self.directory[slot]
 
     def keys(self) -> Iterator[bytes]:
