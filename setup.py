@@ -78,7 +78,7 @@ def warn(reason: str) -> None:
     bar = "*" * 78
     print(
         f"\n{bar}\nWARNING: redis-trio is installed without its compiled core: {reason}.\n"
-        "It works the same, but takes about three times the CPU for each command. Install a\n"
+        "It works the same, but takes more CPU for each command. Install a\n"
         f"C compiler and Python's headers (Debian: gcc python3-dev), then install again.\n{bar}\n",
         file=sys.stderr,
         flush=True,
