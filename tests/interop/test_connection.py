@@ -83,8 +83,12 @@ def test_auth_with_a_password(with_password: Both, stranger: Both) -> None:
 
 def test_who_is_connected_stays_when_a_password_is_set(both: Both) -> None:
     other = both.another()
-    both("CONFIG SET requirepass secret", "PING")
-    other("PING", "CONFIG SET requirepass ''", "PING")
+    try:
+        both("CONFIG SET requirepass secret", "PING")
+        other("PING")
+    finally:
+        both("CONFIG SET requirepass ''")
+    other("PING")
 
 
 def test_taking_the_password_away_lets_strangers_in_but_not_to_hello(
