@@ -24,7 +24,7 @@ NAMES = [
     *("INCR", "DECR", "INCRBY", "DECRBY", "INCRBYFLOAT", "LCS"),
 ]
 
-COMMANDS = 2000  # of one random script
+COMMANDS = 1000  # of one random script
 
 
 class Draw:
@@ -101,9 +101,10 @@ class Draw:
 def test_random_commands_with_random_options(both: Both, seed: int) -> None:
     draw = Draw(seed)
     script = []
-    for _ in range(COMMANDS // 2):
+    for _ in range(COMMANDS):
         script.append([word.encode("latin-1") for word in draw.command()])
-        script.append([b"GET", draw.key().encode()])
+        key = draw.key().encode()
+        script += [[b"GET", key], [b"OBJECT", b"ENCODING", key], [b"OBJECT", b"REFCOUNT", key]]
     both.pipeline(*script)
 
 
