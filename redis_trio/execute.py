@@ -199,7 +199,8 @@ def _block(client: Client, command: Command, args: Args, block: Block) -> None:
 def _internal_error(client: Client, command: Command, args: Args, exc: Exception) -> RedisError:
     """Answer for a bug: this connection is closed, everything else goes on."""
     server = client.server
-    server.log.error("internal error in %r", args, exc_info=exc)
+    shown = args[:1] if server.config.hide_user_data_from_log else args
+    server.log.error("internal error in %r", shown, exc_info=exc)
     command.failed_calls += 1
     server.count_error("ERR")
     client.close_when_sent()

@@ -23,7 +23,6 @@ from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from redis_trio.config import Config
-    from redis_trio.protocol.request import Args
 
 VERBOSE: Final = 15
 NOTICE: Final = logging.INFO
@@ -151,10 +150,3 @@ def attach_handlers(
         logger.setLevel(old_level)
 
     return detach
-
-
-def loggable(config: Config, args: Args) -> Args:
-    """Return what of a command may be logged: its name alone under hide-user-data-from-log."""
-    if not config.hide_user_data_from_log or len(args) < 2:
-        return args
-    return [args[0], b"*redacted*"]

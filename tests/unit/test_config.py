@@ -13,8 +13,8 @@ from redis_trio.config.kinds import HIDDEN, Parameter, parse_memory, quote, strt
 from redis_trio.config.reader import ConfigFileError, FatalError, load_config
 from redis_trio.config.rewrite import rewrite_text
 from redis_trio.config.specials import NORMAL, PUBSUB, REPLICA, BufferLimit
-from redis_trio.protocol.reply import OK, RedisError
-from redis_trio.protocol.request import split_inline
+from redis_trio.protocol.reply import OK, RedisError, Reply
+from redis_trio.protocol.request import Args, split_inline
 from tests.unit.conftest import Run
 
 
@@ -604,3 +604,22 @@ def test_config_help_names_its_subcommands(run: Run) -> None:
     assert {line.split()[0] for line in text[1:] if not line.startswith(b" ")} == {
         *[b"GET", b"SET", b"REWRITE", b"RESETSTAT", b"HELP"]
     }
+
+
+@pytest.mark.parametrize(("hide", "shown"), [("no", "[b'PING', b'secret']"), ("yes", "[b'PING']")])
+def test_user_data_is_kept_out_of_the_log_when_asked(
+    run: Run,
+    config: Config,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    hide: str,
+    shown: str,
+) -> None:
+    def fail(client: Client, args: Args) -> Reply:
+        raise ZeroDivisionError
+
+    assert run("CONFIG", "SET", "hide-user-data-from-log", hide) is OK
+    monkeypatch.setattr(client.server.commands[b"PING"], "handler", fail)
+    assert str(run("PING secret")) == "ERR internal error"
+    assert caplog.messages == [f"internal error in {shown}"]

@@ -9,7 +9,7 @@ import pytest
 
 from redis_trio import process
 from redis_trio.config import Config, ConfigError
-from redis_trio.log import RedisFormatter, loggable
+from redis_trio.log import RedisFormatter
 
 resource = pytest.importorskip("resource")
 LOG = logging.getLogger("redis_trio.test")
@@ -129,12 +129,3 @@ def test_a_line_of_the_log_has_the_sign_of_its_level(level: str, sign: str) -> N
     head, _, text = RedisFormatter(lambda: "S").format(record).rpartition(f" {sign} ")
     assert text == "3 keys"
     assert head.split(" ", 1)[0].endswith(":S")
-
-
-def test_user_data_is_kept_out_of_the_log_when_asked() -> None:
-    config = Config()
-    args = [b"SET", b"k", b"v"]
-    assert loggable(config, args) == args
-    config.hide_user_data_from_log = True
-    assert loggable(config, args) == [b"SET", b"*redacted*"]
-    assert loggable(config, [b"PING"]) == [b"PING"]
