@@ -454,23 +454,27 @@ def lookup(table: dict[bytes, Command], args: Args) -> Command | None:
     return command.subcommands.get(args[1].lower())
 
 
-def _excerpt(word: bytes, limit: int) -> str:
-    return word[:limit].decode("utf-8", "surrogateescape")
+def _excerpt(word: bytes, limit: int) -> bytes:
+    """Return what printf's %.*s shows of a word: up to `limit` bytes, none from a NUL on."""
+    return word.split(b"\0", 1)[0][:limit]
+
+
+def _text(shown: bytes) -> str:
+    return shown.decode("utf-8", "surrogateescape")
 
 
 def unknown_command(table: dict[bytes, Command], args: Args) -> RedisError:
     """The error for a command, or sub-command, that is not in the table."""
     container = table.get(args[0].lower())
     if container is not None:
-        word = _excerpt(args[1], 128)
+        word = _text(_excerpt(args[1], 128))
         return RedisError(
             f"ERR unknown subcommand '{word}'. Try {container.fullname.upper()} HELP."
         )
-    shown = ""
+    shown = b""
     for arg in args[1:]:
         if len(shown) >= 128:
             break
-        shown += f"'{_excerpt(arg, 128 - len(shown))}' "
-    return RedisError(
-        f"ERR unknown command '{_excerpt(args[0], 128)}', with args beginning with: {shown}"
-    )
+        shown += b"'%s' " % _excerpt(arg, 128 - len(shown))
+    name = _text(_excerpt(args[0], 128))
+    return RedisError(f"ERR unknown command '{name}', with args beginning with: {_text(shown)}")

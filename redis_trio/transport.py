@@ -31,6 +31,7 @@ from redis_trio import client as client_module
 from redis_trio.client import BLOCKED, CLOSING, PAUSED, request_size
 from redis_trio.clock import perf_counter_ns
 from redis_trio.execute import process
+from redis_trio.log import VERBOSE
 from redis_trio.protocol.request import Args, RequestParser
 from redis_trio.state import ServerState
 
@@ -179,7 +180,7 @@ class Transport(client_module.Transport):
         error = parser.error
         client = self.client
         if error is not None:
-            self.server.log.info("Protocol error (%s) from client %s", error, client.addr)
+            self.server.log.log(VERBOSE, "Protocol error (%s) from client %s", error, client.addr)
             self.server.count_error("ERR")
             client.reply_error("ERR Protocol error: " + error)
             client.close_when_sent()

@@ -15,7 +15,7 @@ _STREAMS = [
 ] + [data for data in INCOMPLETE.values() if len(data) < _SHORT]
 _COMMANDS = [
     multibulk(b"PING"),
-    multibulk(b"ECHO", b"hello"),
+    multibulk(b"ECHO", b"value"),
     multibulk(b"SET", b"k", b"v" * 20),
     multibulk(b"GET", b"k"),
     multibulk(b"APPEND", b"k", b"\r\n*1\r\n"),

@@ -81,7 +81,7 @@ def test_query_buffer_limit_closes_without_a_reply(both: Both) -> None:
         value = b"$%d\r\n%s\r\n" % (size, b"x" * size)
         data = b"*5\r\n$4\r\nMSET\r\n$1\r\nk\r\n" + value + b"$1\r\nl\r\n" + value
         assert both.raw(data) == b"+OK\r\n"  # complete arguments are not counted
-        for peer in (both.real, both.ours):
-            assert b"client_query_buffer_limit_disconnections:3\r\n" in peer.command("INFO stats")
+        info = both.ours.command("INFO stats")  # redis-server 7.0 does not count them
+        assert b"client_query_buffer_limit_disconnections:3\r\n" in info
     finally:
         both("CONFIG SET client-query-buffer-limit 1073741824")
