@@ -11,6 +11,7 @@ from redis_trio.client import Transport as NoTransport
 from redis_trio.command import PROTECTED, Command, Declaration
 from redis_trio.protocol.reply import OK, PONG, RedisError, Reply
 from redis_trio.protocol.request import Args
+from redis_trio.protocol.response import ReplyParser
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run
 from tests.unit.peer import Peer
@@ -356,3 +357,69 @@ def test_protected_commands_run_where_the_configuration_allows_it(
             'to "local", you can run it from a local connection, otherwise you need to set this '
             "option in the configuration file, and then restart the server."
         )
+
+
+# -- what clients send when they connect
+
+
+CONNECTING = {
+    "redis-py": [
+        "HELLO 3 AUTH default secret",
+        "CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type internal-ip",
+        "CLIENT SETINFO LIB-NAME redis-py",
+        "CLIENT SETINFO LIB-VER 8.1.0",
+        "SELECT 1",
+    ],
+    "node-redis": [
+        "HELLO 3 AUTH default secret SETNAME n",
+        "SELECT 1",
+        "CLIENT SETINFO LIB-VER 6.0.0",
+        "CLIENT SETINFO LIB-NAME node-redis",
+        "CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type external-ip",
+    ],
+    "ioredis": [
+        "auth secret",
+        "hello 3",
+        "select 1",
+        "client setname me",
+        "client SETINFO LIB-VER 6",
+        "client SETINFO LIB-NAME ioredis",
+    ],
+    "lettuce": [
+        "HELLO 3 AUTH default secret SETNAME me",
+        "SELECT 1",
+        "CLIENT SETINFO lib-name lettuce",
+        "CLIENT SETINFO lib-ver 7.0",
+        "CLIENT MAINT_NOTIFICATIONS on",
+    ],
+    "StackExchange.Redis": [
+        "AUTH wrong",
+        "AUTH secret",
+        "HELLO 3",
+        "CLIENT SETNAME me",
+        "CLIENT SETINFO lib-name SE.Redis",
+        "CLIENT SETINFO lib-ver 2.9",
+        "CLIENT ID",
+        "CONFIG GET timeout",
+        "CONFIG GET replica-read-only",
+        "CONFIG GET databases",
+        "SENTINEL MASTERS",
+        "GET __Booksleeve_TieBreak",
+        "ECHO unique",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", list(CONNECTING))
+def test_each_command_of_a_connecting_client_has_one_reply(
+    run: Run, state: ServerState, name: str
+) -> None:
+    run("CONFIG SET requirepass secret")
+    peer = Peer(state)
+    lines = CONNECTING[name]
+    parser = ReplyParser()
+    parser.feed(peer.send(*lines))
+    assert len(parser.parse()) == len(lines)
+    assert parser.take_rest() == b""
+    assert peer.client.resp == 3
+    assert peer.send("PING") == b"+PONG\r\n"
