@@ -518,7 +518,7 @@ def _debug(server: ServerState) -> Lines:
     stats = server.stats
     return [
         "eventloop_duration_aof_sum:0",
-        f"eventloop_duration_cron_sum:{stats.expire_cycle_ns // 1000}",
+        f"eventloop_duration_cron_sum:{stats.cron_ns // 1000}",
         f"eventloop_duration_max:{stats.eventloop_max_ns // 1000}",
         f"eventloop_cmd_per_cycle_max:{stats.eventloop_max_commands}",
         "allocator_allocated_lua:0",

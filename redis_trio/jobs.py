@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from redis_trio.blocking import next_pause_deadline, unpause_if_due
+from redis_trio.clock import perf_counter_ns
 from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_changed
 from redis_trio.keeper import Job
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
@@ -34,7 +35,9 @@ class Expiry:
 
     def run(self) -> None:
         """Delete what has expired."""
+        began_ns = perf_counter_ns()
         expire_due(self._server, SLICE_NS)
+        self._server.stats.expire_cycle_ns += perf_counter_ns() - began_ns
 
 
 class LazyFreeing:

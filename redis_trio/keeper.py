@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 import trio
 
+from redis_trio.clock import perf_counter_ns
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.state import ServerState
-
 
 ROUNDING_S: Final = 1e-6  # so that the clock has surely passed the deadline on waking
 
@@ -57,6 +57,7 @@ class Keeper:
                 for job in self._jobs:
                     if NEVER < job.next_ms() <= now_ms:
                         job.run()
+                server.stats.cron_ns += perf_counter_ns() - server.began_ns
                 server.end()
         finally:
             server.wake_keeper = None

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
+from redis_trio.clock import perf_counter_ns
+
 if TYPE_CHECKING:
     from redis_trio.state import ServerState
 
@@ -68,6 +70,7 @@ class Samples:
         if now_ns >= self._memory_ns:
             self._memory_ns = now_ns + MEMORY_STEP_NS
             server.memory.note_peak(server.dbs)
+        server.stats.cron_ns += perf_counter_ns() - now_ns
 
     def rates(self, now_ns: int, server: ServerState) -> Rates:
         """Return how fast the counters have grown."""

@@ -41,6 +41,7 @@ class Stats:
 
     __slots__ = (
         "connections_received",
+        "cron_ns",
         "error_replies",
         "errors",
         "errors_disabled",
@@ -89,6 +90,7 @@ class Stats:
         self.eventloop_ns: i64 = 0  # time spent in them
         self.eventloop_max_ns: i64 = 0  # the longest
         self.eventloop_max_commands: i64 = 0  # the most commands in one
+        self.cron_ns: i64 = 0  # time spent on what is done for no client
         self.expire_cycle_ns: i64 = 0  # time spent on active expiry
         self.expire_time_cap_reached: i64 = 0  # slices of it that left something to do
 
@@ -156,9 +158,9 @@ class ServerState:
         "replid2",
         "rng",
         "run_id",
-        "security_warning_ms",
         "samples",
         "second_offset",
+        "security_warning_ms",
         "shutdown",
         "start_ms",
         "stats",

@@ -344,6 +344,7 @@ class TestRates:
         samples = Samples()
         samples.take(123, state)
         assert samples.next_ns == 123 + STEP_NS
+        assert state.stats.cron_ns > 0
         samples.reset()
         assert samples.next_ns == 0
 
