@@ -34,8 +34,7 @@ class Rates:
     __slots__ = ("commands", "cycle_usec", "cycles", "input_bytes", "output_bytes")
 
     def __init__(self, base: Sample, now: Sample) -> None:
-        elapsed_s = (now[0] - base[0]) / 1e9
-        scale = 1 / elapsed_s if elapsed_s > 0 else 0.0
+        scale = 1e9 / max(now[0] - base[0], STEP_NS)
         cycles = now[4] - base[4]
         self.commands = int((now[1] - base[1]) * scale)
         self.input_bytes = (now[2] - base[2]) * scale
@@ -58,10 +57,10 @@ class Samples:
         self._memory_ns = 0  # when the memory is looked at again, for its peak
         self.next_ns: i64 = 0
 
-    def reset(self) -> None:
-        """Forget the readings: the counters start again."""
+    def reset(self, server: ServerState) -> None:
+        """Forget the readings: the counters have started again, now."""
         self._ring.clear()
-        self.next_ns = 0
+        self.take(perf_counter_ns(), server)
 
     def take(self, now_ns: int, server: ServerState) -> None:
         """Read the counters."""

@@ -302,7 +302,7 @@ class ServerState:
     def reset_stats(self) -> None:
         """Start every counter again, as CONFIG RESETSTAT does."""
         self.stats.reset()
-        self.samples.reset()
+        self.samples.reset(self)
         self.lazyfree.freed_objects = 0
         for command in self.commands.values():
             command.reset_stats()

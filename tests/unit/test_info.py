@@ -345,8 +345,23 @@ class TestRates:
         samples.take(123, state)
         assert samples.next_ns == 123 + STEP_NS
         assert state.stats.cron_ns > 0
-        samples.reset()
-        assert samples.next_ns == 0
+
+    def test_a_reset_is_where_the_next_rate_begins(self, state: ServerState) -> None:
+        samples = Samples()
+        for step in range(30):
+            samples.take(step * STEP_NS, state)
+            state.stats.total_commands += 10
+        state.stats.reset()
+        samples.reset(state)
+        state.stats.total_commands += 20
+        reset_ns = samples.next_ns - STEP_NS
+        assert samples.rates(reset_ns + 2_000_000_000, state).commands == 10
+
+    def test_a_moment_is_no_time_to_tell_a_rate_from(self, state: ServerState) -> None:
+        samples = Samples()
+        samples.take(0, state)
+        state.stats.total_commands += 1
+        assert samples.rates(1000, state).commands == 10
 
 
 def test_info_takes_no_other_arguments_than_sections(client: Client, run: Run) -> None:
