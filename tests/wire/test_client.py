@@ -256,3 +256,18 @@ async def test_http_gets_no_answer(dial: Dial) -> None:
     await wire.ended()
     other = await dial()
     await other.ask("GET k", b"$-1\r\n")
+
+
+async def test_keys_expire_when_the_pause_of_writes_is_over(
+    dial: Dial, autojump_clock: trio.testing.MockClock
+) -> None:
+    wire = await dial()
+    await wire.ask("SET k v PX 1000", b"+OK\r\n")
+    await wire.ask("CLIENT PAUSE 60000 WRITE", b"+OK\r\n")
+    await trio.sleep(30)
+    await wire.ask("GET k", b"$-1\r\n")
+    await wire.ask("DBSIZE", b":1\r\n")
+    assert dial.server.state.stats.expired_keys == 0
+    await trio.sleep(31)
+    await wire.ask("DBSIZE", b":0\r\n")
+    assert dial.server.state.stats.expired_keys == 1
