@@ -19,6 +19,7 @@ from redis_trio.args import read_integer_in
 from redis_trio.blocking import Block
 from redis_trio.client import Client
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, PROTECTED, STALE, group
+from redis_trio.config.rewrite import rewrite_file
 from redis_trio.data.glob import glob_match
 from redis_trio.data.lzf import compress
 from redis_trio.data.numbers import parse_integer
@@ -301,9 +302,28 @@ def _change_repl_id(client: Client, args: Args) -> Reply:
     return OK
 
 
+def _rewrite_config(client: Client, args: Args) -> Reply:
+    """Run CONFIG REWRITE with every parameter, even those that have their default."""
+    config = client.server.config
+    if config.config_file is None:
+        raise RedisError("ERR The server is running without a config file")
+    try:
+        rewrite_file(config, force_all=True)
+    except OSError as exc:
+        raise RedisError(f"ERR CONFIG-REWRITE-FORCE-ALL failed: {exc.strerror}") from None
+    return OK
+
+
 SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
     b"change-repl-id": Subcommand(
         "CHANGE-REPL-ID", "Make up another replication id.", _change_repl_id, 2, 2
+    ),
+    b"config-rewrite-force-all": Subcommand(
+        "CONFIG-REWRITE-FORCE-ALL",
+        "Write every parameter into redis.conf, even those that have their default.",
+        _rewrite_config,
+        2,
+        2,
     ),
     b"dict-resizing": Subcommand("", "", _nothing, 3, 3),
     b"digest": Subcommand("DIGEST", "Show a fingerprint of all data.", _digest, 2, 2),

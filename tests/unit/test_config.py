@@ -575,6 +575,20 @@ def test_config_rewrite_replaces_the_file(run: Run, config: Config, tmp_path: Pa
     assert path.stat().st_mode & 0o133 == 0
 
 
+def test_every_parameter_can_be_written_for_tests(run: Run, config: Config, tmp_path: Path) -> None:
+    config.enable_debug_command = "yes"
+    assert str(run("DEBUG CONFIG-REWRITE-FORCE-ALL")) == (
+        "ERR The server is running without a config file"
+    )
+    path = tmp_path / "redis.conf"
+    config.config_file = str(path)
+    assert run("DEBUG CONFIG-REWRITE-FORCE-ALL") is OK
+    again = Config()
+    load_config(again, str(path))
+    assert values(again) == values(config)
+    assert "\nlist-compress-depth 0\n" in path.read_text()
+
+
 def test_config_rewrite_leaves_nothing_behind_when_it_fails(
     run: Run, config: Config, tmp_path: Path
 ) -> None:
