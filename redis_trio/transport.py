@@ -266,13 +266,18 @@ class SocketTransport(Transport):
             return False
         except OSError:
             self.broken = True
-            self._attend()
+            self._hung_up()
             return False
         if not data:
             self.eof = True
-            self._attend()
+            self._hung_up()
             return False
         return self.receive(data)
+
+    def _hung_up(self) -> None:
+        """Call the connection's task; until it runs, the socket must not go on being readable."""
+        self._poller.remove(self)
+        self._attend()
 
     def flush(self) -> None:
         out = self.client.out

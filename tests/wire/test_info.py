@@ -5,8 +5,9 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from redis_trio import open_redis
+from redis_trio import RedisServer, open_redis
 from tests.wire.conftest import Connect
+from tests.wire.talk import until
 
 
 async def test_expiry_is_counted_with_the_time_it_took(
@@ -19,6 +20,17 @@ async def test_expiry_is_counted_with_the_time_it_took(
         stats = server.state.stats
         assert stats.expired_keys == 100
         assert 0 < stats.expire_cycle_ns <= stats.cron_ns <= stats.eventloop_ns
+
+
+async def test_a_client_that_hangs_up_costs_a_cycle_and_no_more(
+    connect: Connect, server: RedisServer
+) -> None:
+    talk = await connect()
+    await talk.command("PING")
+    before = server.state.stats.eventloop_cycles
+    await talk.aclose()
+    await until(lambda: not server.state.clients)
+    assert server.state.stats.eventloop_cycles - before <= 1
 
 
 async def test_bytes_and_cycles_are_counted_on_every_transport(connect: Connect) -> None:
