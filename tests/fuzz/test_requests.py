@@ -46,14 +46,14 @@ def test_malformed_requests_are_parsed_the_same_however_they_are_cut(seed: int) 
 
 async def _attack(connection: Talk, data: bytes, rng: random.Random) -> None:
     """Send a malformed stream and hang up, at once or after the server's answer."""
-    with trio.move_on_after(0 if rng.random() < 0.2 else 30):
-        try:
-            for piece in cut(data, rng):
-                await connection.send(piece)
+    try:
+        for piece in cut(data, rng) if rng.random() < 0.1 else [data]:
+            await connection.send(piece)
+        if rng.random() < 0.8:
             await connection.send_eof()
-        except trio.BrokenResourceError:
-            pass  # refused before it was all sent
-        await connection.until_closed()
+            await connection.until_closed()
+    except trio.BrokenResourceError:
+        pass  # refused before it was all sent
     await connection.aclose()
 
 
@@ -73,7 +73,7 @@ async def _bombard(
 
 
 @pytest.mark.parametrize(
-    ("transport", "total"), [("hub", 10_000), ("memory", 10_000)], indirect=["transport"]
+    ("transport", "total"), [("hub", 6_000), ("memory", 14_000)], indirect=["transport"]
 )
 async def test_malformed_requests_disturb_nobody_and_leave_nothing(
     total: int, connect: Connect, server: RedisServer
@@ -84,14 +84,14 @@ async def test_malformed_requests_disturb_nobody_and_leave_nothing(
     gc.collect()
     tracemalloc.start()
     try:
-        await _bombard(500, rng, connect, server, bystander)
+        await _bombard(300, rng, connect, server, bystander)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        await _bombard(500, rng, connect, server, bystander)
+        await _bombard(300, rng, connect, server, bystander)
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 500 * KB
     finally:
         tracemalloc.stop()
-    await _bombard(total // 2 - 1000, rng, connect, server, bystander)
+    await _bombard(total // 2 - 600, rng, connect, server, bystander)
     assert sys.getsizeof(server.state.clients) < 10 * KB
     assert len(server.state.commands) < 2000  # unknown names are not kept

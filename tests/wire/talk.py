@@ -14,10 +14,11 @@ PATIENCE_S = 30.0  # a lost reply fails the test and does not hang it
 
 
 class Talk:
-    """One connection to a server."""
+    """One connection to a server; `closed` once this side has closed it."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
+        self.closed = False
         self._parser = ReplyParser()
         self._replies: list[Reply] = []
         self._next = 0
@@ -69,6 +70,7 @@ class Talk:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self.closed = True
         await trio.aclose_forcefully(self.stream)
 
 

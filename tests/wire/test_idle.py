@@ -46,6 +46,6 @@ async def test_a_server_with_a_key_that_expires_wakes_when_it_does(
 
     with step_watch(step_done):
         await trio.sleep(24 * HOUR_S)
-    assert 1 <= len(woken) <= 3
-    assert woken == pytest.approx([HOUR_S] * len(woken), abs=1)
+    assert 1 <= len(woken) <= 4  # deadlines far off are known by the minute first, then exactly
+    assert woken[-1] == pytest.approx(HOUR_S, abs=1)
     assert server.state.stats.expired_keys == 1
