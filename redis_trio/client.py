@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.protocol.reply import Push, Reply, encode_error, encode_resp2, encode_resp3
 from redis_trio.protocol.request import Args
@@ -50,6 +50,7 @@ def request_size(args: Args) -> int:
     return size
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
     """The way to a client's socket or stream. This one leads nowhere: its client is in-process.
 

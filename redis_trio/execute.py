@@ -84,8 +84,8 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         reply = exc
         command.failed_calls += 1
         server.count_error(exc.code)
-    except Exception as exc:  # noqa: BLE001  (a bug in one command is no reason to stop)
-        return _internal_error(client, command, args, exc)
+    except Exception as bug:  # noqa: BLE001  (a bug in one command is no reason to stop)
+        return _internal_error(client, command, args, bug)  # mypyc: one type for each name
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):  # counted when it has its answer
         server.last_ns = now

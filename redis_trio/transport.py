@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from redis_trio import client as client_module
 from redis_trio.client import BLOCKED, CLOSING, PAUSED, request_size
@@ -50,6 +50,7 @@ POLL_HUP: Final = 0x010
 POLL_RDHUP: Final = 0x2000
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transport(client_module.Transport):
     """What all transports share: the parser, the commands that wait, the output that waits.
 

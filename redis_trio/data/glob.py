@@ -223,7 +223,8 @@ def glob_filter(pattern: bytes, texts: Iterable[bytes]) -> list[bytes]:
     """Return those of `texts` that match `pattern`, in their order."""
     if is_plain(pattern):
         return [text for text in texts if text == pattern]
-    inner = pattern[1:-1]
+    # mypyc 2.4 fails on bytes slices that end before they begin.
+    inner = pattern[1:-1] if len(pattern) > 1 else b""
     if is_plain(inner):
         head = pattern[:1]
         tail = pattern[-1:]
