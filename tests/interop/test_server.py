@@ -163,7 +163,7 @@ def test_the_digest_of_the_same_data_is_the_same(both: Both) -> None:
 
 def without_place_and_time(reply: Reply) -> object:
     assert isinstance(reply, Status)
-    return re.sub(r"at:0x[0-9a-f]+|lru:\d+|lru_seconds_idle:\d", "", reply.text.decode())
+    return re.sub(r"at:0x[0-9a-f]+|lru:\d+|lru_seconds_idle:\d+", "", reply.text.decode())
 
 
 def test_debug_object_tells_the_same_sizes_and_encodings(both: Both) -> None:
