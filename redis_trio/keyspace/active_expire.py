@@ -25,10 +25,8 @@ def next_expiry_ms(server: ServerState) -> int:
     """Return when `expire_due` has something to do, NEVER if nothing ever expires by itself."""
     if not server.active_expire:
         return NEVER
-    db = _next_database(server)
-    if db is None:
-        return NEVER
-    return max(db.expires.next_ms(), server.pause_until_ms)
+    db, next_ms, _ = _next_database(server)
+    return NEVER if db is None else max(next_ms, server.pause_until_ms)
 
 
 def expire_due(server: ServerState, budget_ns: int) -> bool:
@@ -38,31 +36,34 @@ def expire_due(server: ServerState, budget_ns: int) -> bool:
         return False
     until = perf_counter_ns() + budget_ns
     feed = server.feed
+    worked = False
     while True:
-        db = _next_database(server)
-        if db is None or db.expires.next_ms() > now_ms:
+        db, next_ms, other_ms = _next_database(server)
+        if db is None or next_ms > now_ms:
             return False
-        for key in db.expires.pop_due(now_ms, STEPS):
+        if worked and perf_counter_ns() >= until:
+            server.stats.expire_time_cap_reached += 1
+            return True
+        worked = True
+        until_ms = now_ms if other_ms == NEVER else min(now_ms, other_ms)
+        for key in db.expires.pop_due(until_ms, STEPS):
             db.delete_expired(key)
             if feed.active:
                 feed.flush()  # each is a unit of its own, not part of a transaction
-        if perf_counter_ns() >= until:
-            break
-    db = _next_database(server)
-    if db is None or db.expires.next_ms() > now_ms:
-        return False
-    server.stats.expire_time_cap_reached += 1
-    return True
 
 
-def _next_database(server: ServerState) -> Database | None:
-    """Return the database in which something is due first."""
+def _next_database(server: ServerState) -> tuple[Database | None, int, int]:
+    """Return the database in which something is due first, when, and when in another one."""
     first: Database | None = None
     first_ms = NEVER
+    other_ms = NEVER
     for db in server.dbs:
         if db.expires.when.count:
             next_ms = db.expires.next_ms()
-            if next_ms != NEVER and (first is None or next_ms < first_ms):
+            if first is None or next_ms < first_ms:
+                other_ms = first_ms
                 first = db
                 first_ms = next_ms
-    return first
+            elif other_ms == NEVER or next_ms < other_ms:
+                other_ms = next_ms
+    return first, first_ms, other_ms

@@ -57,7 +57,7 @@ def run(client: Client) -> Run:
     Returns the reply's value; an error is returned as a RedisError.
     """
 
-    def run(*words: str | bytes | int | float) -> Reply:
+    def run(*words: str | bytes | float) -> Reply:
         if len(words) == 1:
             line = words[0]
             args = split_inline(line if isinstance(line, bytes) else str(line).encode())
