@@ -1,0 +1,214 @@
+"""Real clients in a session with every command there is.
+
+redis-py (synchronous, in both protocol versions) and coredis (on Trio, RESP3) send each command
+that is declared, once at least, and understand the answer: redis-py's parsers for single commands
+run over it. A command without a line in SESSION fails the last test.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import coredis
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+import redis_trio.commands  # noqa: F401  (declares every command)
+from redis_trio.command import DECLARATIONS
+from tests.interop.conftest import Start
+
+ANY: Any = object()
+"""Whatever the client makes of it, as long as it is no error."""
+OK = (True, "OK", b"OK")
+
+
+class Fails(NamedTuple):
+    """The answer is an error that begins like this (clients drop the ERR)."""
+
+    text: str
+
+
+class Is(NamedTuple):
+    """The answer is one of these: clients and versions differ in types."""
+
+    values: tuple[object, ...]
+
+
+def yes_or(number: int) -> Is:
+    return Is((number, bool(number), b"%d" % number))
+
+
+DONE = Is(OK)
+NO_KEY = Is((-2, None))
+
+SESSION: list[tuple[str, list[str], Any]] = [
+    ("AUTH", ["secret"], Fails("AUTH <password> called without any password configured")),
+    ("HELLO", [], ANY),
+    ("PING", [], ANY),
+    ("ECHO", ["a"], b"a"),
+    ("CLIENT ID", [], ANY),
+    ("CLIENT SETNAME", ["tester"], DONE),
+    ("CLIENT GETNAME", [], Is((b"tester", "tester"))),
+    ("CLIENT SETINFO", ["LIB-NAME", "tests"], DONE),
+    ("CLIENT INFO", [], ANY),
+    ("CLIENT LIST", [], ANY),
+    ("CLIENT KILL", ["ID", "999999"], yes_or(0)),
+    ("CLIENT REPLY", ["ON"], DONE),
+    ("CLIENT NO-EVICT", ["ON"], DONE),
+    ("CLIENT NO-TOUCH", ["OFF"], DONE),
+    ("CLIENT PAUSE", ["0"], DONE),
+    ("CLIENT UNPAUSE", [], DONE),
+    ("CLIENT UNBLOCK", ["999999"], yes_or(0)),
+    ("CLIENT HELP", [], ANY),
+    ("COMMAND", [], ANY),
+    ("COMMAND COUNT", [], ANY),
+    ("COMMAND LIST", [], ANY),
+    ("COMMAND INFO", ["get", "set"], ANY),
+    ("COMMAND DOCS", ["get"], ANY),
+    ("COMMAND GETKEYS", ["MSET", "a", "b", "c", "d"], ANY),
+    ("COMMAND GETKEYSANDFLAGS", ["GET", "a"], ANY),
+    ("COMMAND HELP", [], ANY),
+    ("CONFIG GET", ["max*"], ANY),
+    ("CONFIG SET", ["timeout", "0"], DONE),
+    ("CONFIG REWRITE", [], Fails("The server is running without a config file")),
+    ("CONFIG RESETSTAT", [], DONE),
+    ("CONFIG HELP", [], ANY),
+    ("DEBUG", ["SLEEP", "0"], DONE),
+    ("SET", ["k", "v"], DONE),
+    ("GET", ["k"], b"v"),
+    ("SETNX", ["k", "w"], yes_or(0)),
+    ("SETEX", ["e", "100", "v"], DONE),
+    ("PSETEX", ["p", "100000", "v"], DONE),
+    ("GETSET", ["k", "v2"], b"v"),
+    ("GETEX", ["k", "EX", "100"], b"v2"),
+    ("GETDEL", ["k"], b"v2"),
+    ("MSET", ["a", "1", "b", "2"], DONE),
+    ("MSETNX", ["a", "1", "c", "2"], yes_or(0)),
+    ("MGET", ["a", "b", "c"], Is(([b"1", b"2", None], (b"1", b"2", None)))),
+    ("APPEND", ["a", "0"], 2),
+    ("STRLEN", ["a"], 2),
+    ("SETRANGE", ["a", "1", "5"], 2),
+    ("GETRANGE", ["a", "0", "-1"], b"15"),
+    ("SUBSTR", ["a", "0", "0"], b"1"),
+    ("INCR", ["a"], 16),
+    ("DECR", ["a"], 15),
+    ("INCRBY", ["a", "5"], 20),
+    ("DECRBY", ["a", "10"], 10),
+    ("INCRBYFLOAT", ["a", "0.5"], Is((10.5, b"10.5"))),
+    ("LCS", ["e", "p"], b"v"),
+    ("LCS", ["e", "p", "IDX"], ANY),
+    ("EXPIRE", ["a", "100"], yes_or(1)),
+    ("PEXPIRE", ["a", "100000"], yes_or(1)),
+    ("EXPIREAT", ["a", "4000000000"], yes_or(1)),
+    ("PEXPIREAT", ["a", "4000000000000"], yes_or(1)),
+    ("TTL", ["none"], NO_KEY),
+    ("PTTL", ["none"], NO_KEY),
+    ("EXPIRETIME", ["a"], ANY),
+    ("PEXPIRETIME", ["a"], ANY),
+    ("PERSIST", ["a"], yes_or(1)),
+    ("EXISTS", ["a", "b", "none"], 2),
+    ("TOUCH", ["a"], yes_or(1)),
+    ("TYPE", ["a"], Is((b"string", "string"))),
+    ("KEYS", ["a*"], Is(([b"a"], {b"a"}))),
+    ("SCAN", ["0", "COUNT", "100"], ANY),
+    ("RANDOMKEY", [], ANY),
+    ("RENAME", ["a", "d"], DONE),
+    ("RENAMENX", ["d", "b"], yes_or(0)),
+    ("COPY", ["d", "f"], yes_or(1)),
+    ("MOVE", ["f", "1"], yes_or(1)),
+    ("OBJECT ENCODING", ["d"], Is((b"embstr", "embstr"))),
+    ("OBJECT REFCOUNT", ["d"], ANY),
+    ("OBJECT IDLETIME", ["d"], ANY),
+    ("OBJECT FREQ", ["d"], Fails("An LFU maxmemory policy is not selected")),
+    ("OBJECT HELP", [], ANY),
+    ("DEL", ["d"], yes_or(1)),
+    ("UNLINK", ["b"], yes_or(1)),
+    ("DBSIZE", [], 2),
+    ("TIME", [], ANY),
+    ("INFO", [], ANY),
+    ("LOLWUT", [], ANY),
+    ("FUNCTION FLUSH", [], DONE),
+    ("FUNCTION HELP", [], ANY),
+    ("SWAPDB", ["0", "1"], DONE),
+    ("FLUSHDB", [], DONE),
+    ("FLUSHALL", [], DONE),
+    ("SELECT", ["0"], DONE),
+    ("RESET", [], Is((b"RESET", "RESET"))),
+]
+
+LAST = {"QUIT", "SHUTDOWN"}
+"""These end the session, each in its own way."""
+
+
+def check(name: str, expected: Any, answer: object) -> None:
+    """Compare an answer, or the error that came instead."""
+    if isinstance(expected, Fails):
+        assert isinstance(answer, redis.RedisError | coredis.exceptions.RedisError), name
+        assert expected.text in str(answer), name
+    elif isinstance(answer, Exception):
+        raise answer
+    elif isinstance(expected, Is):
+        assert any(answer == value for value in expected.values), (name, answer)
+    elif expected is not ANY:
+        assert answer == expected, name
+
+
+@pytest.fixture
+def port(start_ours: Start) -> int:
+    """A server for this session alone, since SHUTDOWN ends it."""
+    return start_ours()
+
+
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def resp(request: pytest.FixtureRequest) -> int:
+    """The protocol version."""
+    version: int = request.param
+    return version
+
+
+def test_redis_py_in_a_session_of_every_command(port: int, resp: int) -> None:
+    once = Retry(NoBackoff(), 0)
+    with redis.Redis(port=port, protocol=resp, retry=once) as client:
+        for name, args, expected in SESSION:
+            try:
+                answer = client.execute_command(name, *args)
+            except (redis.ResponseError, redis.AuthenticationError) as error:
+                answer = error
+            check(name, expected, answer)
+        assert client.execute_command("QUIT") in OK
+        with pytest.raises(redis.ConnectionError):
+            client.execute_command("SHUTDOWN", "NOSAVE")
+
+
+def test_redis_py_pipelines(port: int, resp: int) -> None:
+    with redis.Redis(port=port, protocol=resp) as client:
+        pipeline = client.pipeline(transaction=False)
+        for i in range(1000):
+            pipeline.set(f"k{i}", i)
+            pipeline.get(f"k{i}")
+        answers = pipeline.execute()
+        assert answers == [item for i in range(1000) for item in (True, b"%d" % i)]
+
+
+async def test_coredis_in_a_session_of_every_command(port: int) -> None:
+    async with coredis.Redis(port=port) as client:
+        for name, args, expected in SESSION:
+            try:
+                answer: object = await client.create_request(
+                    name.encode(), *args, callback=lambda reply, **_: reply
+                )
+            except coredis.exceptions.RedisError as error:
+                answer = error
+            check(name, expected, answer)
+        assert await client.ping() in (b"PONG", "PONG")
+        assert await client.set("typed", "1", ex=100)
+        assert await client.get("typed") == b"1"
+
+
+def test_the_session_has_every_command() -> None:
+    called = {name for name, _, _ in SESSION} | LAST
+    declared = {name for name, item in DECLARATIONS.items() if item.handler is not None}
+    assert sorted(declared - called) == []
+    assert sorted(called - declared) == []
