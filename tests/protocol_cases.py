@@ -157,7 +157,7 @@ INCOMPLETE = {
 }
 """Streams without a command and without an error."""
 
-UNAUTHENTICATED = {
+UNAUTHENTICATED: dict[str, Valid | Broken] = {
     "ten arguments": Valid(multibulk(*[b"PING"] * 10), [[b"PING"] * 10]),
     "eleven arguments": Broken(b"*11\r\n", [], "unauthenticated multibulk length"),
     "16 KB": Valid(multibulk(b"ECHO", b"x" * 16384), [_echo(b"x" * 16384)]),
