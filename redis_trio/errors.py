@@ -17,6 +17,18 @@ def wrong_arity(name: str) -> RedisError:
     return RedisError(f"ERR wrong number of arguments for '{name}' command")
 
 
+def wrong_subcommand(args: list[bytes]) -> RedisError:
+    """The error for a sub-command with the wrong number of optional arguments.
+
+    Source: networking.c addReplySubcommandSyntaxError.
+    """
+    name = args[0].upper().decode("utf-8", "surrogateescape")
+    word = args[1][:128].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    return RedisError(
+        f"ERR unknown subcommand or wrong number of arguments for '{word}'. Try {name} HELP."
+    )
+
+
 WRONGTYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
 SYNTAX: Final = "ERR syntax error"
 NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"

@@ -10,5 +10,6 @@ from redis_trio.commands import generic as generic
 from redis_trio.commands import incr as incr
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import objects as objects
+from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
 from redis_trio.commands import string as string

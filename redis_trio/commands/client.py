@@ -23,7 +23,7 @@ from redis_trio.client import (
 )
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, SENTINEL, STALE, group
 from redis_trio.commands.connection import BAD_NAME
-from redis_trio.errors import SYNTAX, RedisError
+from redis_trio.errors import SYNTAX, RedisError, wrong_subcommand
 from redis_trio.help import declare_help
 from redis_trio.protocol.reply import NO_REPLY, OK, Reply, Verbatim
 from redis_trio.protocol.request import Args
@@ -447,7 +447,7 @@ def client_no_touch(client: Client, args: Args) -> Reply:
 def client_pause(client: Client, args: Args) -> Reply:
     """Let no command, or no write, begin before the time is over."""
     if len(args) > 4:
-        raise _bad_subcommand(args)
+        raise wrong_subcommand(args)
     mode = args[3].lower() if len(args) == 4 else b"all"
     if mode not in (b"write", b"all"):
         raise RedisError("ERR CLIENT PAUSE mode must be WRITE or ALL")
@@ -492,7 +492,7 @@ def client_unblock(client: Client, args: Args) -> Reply:
     Reply: 1; 0 if it is not there, is not blocked, or only held up by CLIENT PAUSE.
     """
     if len(args) > 4:
-        raise _bad_subcommand(args)
+        raise wrong_subcommand(args)
     reason = args[3].lower() if len(args) == 4 else b"timeout"
     if reason not in (b"timeout", b"error"):
         raise RedisError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
@@ -509,14 +509,6 @@ def client_unblock(client: Client, args: Args) -> Reply:
         waiter.command.failed_calls += 1
         server.count_error("UNBLOCKED")
     return 1
-
-
-def _bad_subcommand(args: Args) -> RedisError:
-    """The error for too many arguments of a sub-command that takes an optional one."""
-    return RedisError(
-        f"ERR unknown subcommand or wrong number of arguments for '{_text(args[1][:128])}'. "
-        f"Try {_text(args[0].upper())} HELP."
-    )
 
 
 declare_help(command, "CLIENT", since="5.0.0", flags=LOADING | STALE | SENTINEL, acl="CONNECTION")

@@ -24,7 +24,7 @@ from redis_trio.data.glob import glob_match
 from redis_trio.data.lzf import compress
 from redis_trio.data.numbers import parse_integer
 from redis_trio.data.string import SHARED_INTEGERS, string_encoding
-from redis_trio.errors import NO_SUCH_KEY, RedisError
+from redis_trio.errors import NO_SUCH_KEY, RedisError, wrong_subcommand
 from redis_trio.help import help_reply
 from redis_trio.keyspace.digest import dataset_digest, digest_text, key_digest
 from redis_trio.protocol.reply import (
@@ -70,10 +70,7 @@ def debug(client: Client, args: Args) -> Reply | Block:
     """Run a sub-command of DEBUG."""
     subcommand = SUBCOMMANDS.get(args[1].lower())
     if subcommand is None or not subcommand.fewest <= len(args) <= subcommand.most:
-        word = args[1][:128].decode("utf-8", "surrogateescape").partition("\0")[0]
-        raise RedisError(
-            f"ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
-        )
+        raise wrong_subcommand(args)
     return subcommand.handler(client, args)
 
 
