@@ -12,7 +12,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.blocking import Waiting
 from redis_trio.client import Client, Transport
@@ -95,6 +95,7 @@ class Stats:
         self.expire_time_cap_reached: i64 = 0  # slices of it that left something to do
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ServerState:
     """One server's data and rooms.
 

@@ -8,11 +8,11 @@ import pytest
 
 from redis_trio.client import Client
 from redis_trio.data.string import string_encoding
-from redis_trio.keyspace.database import GENERIC, STRING, Database
+from redis_trio.keyspace.database import GENERIC, STRING
 from redis_trio.protocol.reply import OK, RedisError, Reply
 from redis_trio.protocol.response import ReplyParser
 from redis_trio.state import ServerState
-from tests.unit.conftest import FakeTime, Run
+from tests.unit.conftest import FakeTime, HearingState, Run
 
 WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 SYNTAX = "ERR syntax error"
@@ -59,18 +59,15 @@ Event = tuple[str, bytes]
 
 
 @pytest.fixture
-def events(state: ServerState, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """Every event that fires. Only a pure ServerState can be listened to like this."""
+def events(state: HearingState) -> list[Event]:
+    """Every event of a string or of any key that fires."""
     fired: list[Event] = []
 
-    def notify(self: ServerState, event_class: int, event: str, key: bytes, db: Database) -> None:
+    def hear(event_class: int, event: str, key: bytes, db: int) -> None:
         if event_class in (STRING, GENERIC):
             fired.append((event, key))
 
-    try:
-        monkeypatch.setattr(ServerState, "notify", notify)
-    except TypeError:
-        pytest.skip("ServerState is compiled")
+    state.hear = hear
     state.listening = True
     return fired
 
