@@ -69,7 +69,10 @@ def dispatch(client: Client, args: Args) -> Reply:
             return refusal
         if client.no_touch:
             return _call_without_touching(client, command, args)
-    return call(client, command, args)
+    reply = call(client, command, args)
+    if server.feed.active:
+        server.feed.flush()  # each request is a unit of its own
+    return reply
 
 
 def call(client: Client, command: Command, args: Args) -> Reply:
