@@ -19,11 +19,13 @@ from typing import Final
 import trio
 
 from redis_trio.client import BLOCKED, PAUSED, Client
+from redis_trio.clock import perf_counter_ns
 from redis_trio.keeper import awake
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, SocketTransport, StreamTransport, Transport
 
 RECEIVE_SIZE: Final = 64 * 1024
+ALLOWANCE_NS: Final = 1_000_000  # of work by stream connections between two checkpoints
 
 
 class Connection(ABC):
@@ -134,14 +136,46 @@ class SocketConnection(Connection):
                 return
 
 
+class Turns:
+    """Bounds what all stream connections of a server do between two checkpoints of their host.
+
+    Each has a task of its own, and any number of them can be runnable at once. So who has used up
+    the common allowance keeps the turn over a checkpoint, and the others queue for it, in order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+        self._used_ns = 0
+        self._started_ns = 0
+
+    async def take(self) -> None:
+        """Wait for the turn; no checkpoint if nobody has it."""
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+        self._started_ns = perf_counter_ns()
+
+    async def give(self) -> None:
+        """Give the turn back, after a checkpoint if the allowance is used up."""
+        try:
+            self._used_ns += perf_counter_ns() - self._started_ns
+            if self._used_ns >= ALLOWANCE_NS:
+                self._used_ns = 0
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._lock.release()
+
+
 class StreamConnection(Connection):
     """Any `trio.abc.Stream`: TLS, in memory, a socket where there is no epoll."""
 
     transport: StreamTransport
 
-    def __init__(self, server: ServerState, stream: trio.abc.Stream) -> None:
+    def __init__(self, server: ServerState, stream: trio.abc.Stream, turns: Turns) -> None:
         super().__init__(server)
         self._stream = stream
+        self._turns = turns
         self._output = trio.Event()
         self._resumed = trio.Event()
         self.transport = StreamTransport(server, self.attend, self._wake_sender, self._go_on)
@@ -198,13 +232,9 @@ class StreamConnection(Connection):
     async def _run(self, data: bytes) -> None:
         """Run what `data` completes, in slices, waiting where the client has to."""
         transport = self.transport
-        server = self.server
         client = self.client
-        await awake(server)
-        server.begin()
-        more = transport.receive(data)
-        server.end()
-        while True:
+        more = await self._slice(data)
+        while not self._ended:
             if client.halted & PAUSED:
                 if not await self._pause_over():
                     transport.broken = True
@@ -217,10 +247,23 @@ class StreamConnection(Connection):
                 return
             else:
                 await trio.lowlevel.checkpoint()
+            more = await self._slice(b"")
+
+    async def _slice(self, data: bytes) -> bool:
+        """Run a slice when it is this connection's turn; return whether there is more to run."""
+        server = self.server
+        transport = self.transport
+        more = False
+        await self._turns.take()
+        try:
             await awake(server)
-            server.begin()
-            more = transport.advance()
-            server.end()
+            if not self._ended:
+                server.begin()
+                more = transport.receive(data) if data else transport.advance()
+                server.end()
+        finally:
+            await self._turns.give()
+        return more
 
     async def _answer_or_hang_up(self) -> bool:
         """Answer the blocked client, reading on meanwhile to notice a hang-up."""

@@ -30,7 +30,7 @@ import redis_trio.commands  # noqa: F401  (declares every command)
 from redis_trio.client import PAUSED
 from redis_trio.clock import Clock
 from redis_trio.config import Config, ConfigError
-from redis_trio.connection import Connection, SocketConnection, StreamConnection
+from redis_trio.connection import Connection, SocketConnection, StreamConnection, Turns
 from redis_trio.execute import dispatch
 from redis_trio.hub import run_hub
 from redis_trio.jobs import standard_jobs
@@ -85,6 +85,7 @@ class RedisServer:
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
         self._listening: list[_Listening] = []
+        self._turns = Turns()
         self._nursery: trio.Nursery | None = None
         self._closing = trio.Event()
         self._closed = trio.Event()
@@ -176,7 +177,7 @@ class RedisServer:
         from trio.testing import memory_stream_pair
 
         ours, theirs = memory_stream_pair()
-        self._start(StreamConnection(self.state, theirs))
+        self._start(StreamConnection(self.state, theirs, self._turns))
         await trio.lowlevel.checkpoint()
         return ours
 
@@ -286,7 +287,7 @@ class RedisServer:
         if self._poller is not None:
             return SocketConnection(self.state, sock, self._poller)
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-        return StreamConnection(self.state, stream)
+        return StreamConnection(self.state, stream, self._turns)
 
     def _start(self, connection: Connection) -> None:
         client = connection.client
