@@ -168,7 +168,9 @@ def memory(targets: list[Target], count: int) -> list[str]:
     with tempfile.NamedTemporaryFile() as file:
         for number in range(count):
             key = b"key:%07d" % number
-            file.write(b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$10\r\n%010d\r\n" % (len(key), key, number))
+            file.write(
+                b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$10\r\n%010d\r\n" % (len(key), key, number)
+            )
         file.flush()
         base = 0.0
         for target in targets:

@@ -4,8 +4,9 @@
 
 Part one, this server beside redis-server: the round trip of a PING while all of N keys expire in
 the same second, and while FLUSHALL removes N keys; the worst is what counts. Part two, this server
-alone: a task of the host application that only sleeps a millisecond at a time, while redis-benchmark
-keeps the server in the same process as busy as it can; how late it wakes is what the server costs it.
+alone: a task of the host application that only sleeps a millisecond at a time, while
+redis-benchmark keeps the server in the same process as busy as it can; how late the task wakes is
+what the server costs it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 import trio
 from compare import HOST, REFERENCE, Target
@@ -83,9 +85,7 @@ async def host(seconds: float) -> list[str]:
                 if pipeline:
                     argv = ["redis-benchmark", "-p", str(server.port), "-t", "set", "-c", "50"]
                     argv += ["-n", "100000000", "-P", str(pipeline), "-q"]
-                    nursery.start_soon(
-                        lambda argv=argv: trio.run_process(argv, stdout=subprocess.DEVNULL)
-                    )
+                    nursery.start_soon(partial(trio.run_process, argv, capture_stdout=True))
                     await trio.sleep(0.5)
                 end = trio.current_time() + seconds
                 while trio.current_time() < end:

@@ -61,9 +61,11 @@ class InProcess(Transport):
         self.resumed.set()
 
     def flush(self) -> None:
+        """Drop what was pushed to the client: there is nobody to read it."""
         self.client.out.clear()
 
     def resume(self) -> None:
+        """Let the call go on."""
         self.resumed.set()
 
 
@@ -113,7 +115,11 @@ class RedisServer:
         for address in self.addresses:
             if isinstance(address, tuple):
                 host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
-                return f"redis://[{host}]:{self.port}" if ":" in host else f"redis://{host}:{self.port}"
+                return (
+                    f"redis://[{host}]:{self.port}"
+                    if ":" in host
+                    else f"redis://{host}:{self.port}"
+                )
         for address in self.addresses:
             return f"unix://{address}"
         raise RuntimeError("the server listens nowhere")
@@ -212,7 +218,7 @@ class RedisServer:
                 self._stop_listening()
                 await self._let_out()
                 nursery.cancel_scope.cancel()
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001  (raised again below)
             failure = group.exceptions[0] if len(group.exceptions) == 1 else group
         finally:
             self._nursery = None
@@ -461,7 +467,7 @@ async def open_redis(
         server = await serve_redis(nursery, port, host=host, **config)
         try:
             yield server
-        except BaseException as exc:  # raised again below, outside of the nursery's group
+        except BaseException as exc:  # noqa: BLE001  (raised again, outside of the group)
             failure = exc
         nursery.cancel_scope.cancel()
     if failure is not None:

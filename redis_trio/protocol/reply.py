@@ -100,9 +100,9 @@ class Verbatim:
 
     __slots__ = ("format", "text")
 
-    def __init__(self, text: bytes, format: bytes = b"txt") -> None:
+    def __init__(self, text: bytes, text_format: bytes = b"txt") -> None:
         self.text = text
-        self.format = format
+        self.format = text_format
 
 
 class Push:

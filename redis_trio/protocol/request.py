@@ -331,10 +331,10 @@ _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
 def split_inline(line: bytes) -> list[bytes] | None:
-    """Split a line into words by Redis's quoting rules; None if a quote is not closed.
+    r"""Split a line into words by Redis's quoting rules; None if a quote is not closed.
 
-    In double quotes `\\n \\r \\t \\b \\a`, `\\xHH` and any other escaped character; in single
-    quotes only `\\'`. A closing quote must be followed by a space or the line's end.
+    In double quotes `\n \r \t \b \a`, `\xHH` and any other escaped character; in single
+    quotes only `\'`. A closing quote must be followed by a space or the line's end.
     Source: sds.c sdssplitargs. Used for inline commands and for redis.conf.
     """
     words: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The reply parser: bytes from a server in, values out, in RESP2 and RESP3.
+r"""The reply parser: bytes from a server in, values out, in RESP2 and RESP3.
 
 Strategy: incremental and sans-IO, like the request parser. `feed()` takes whatever arrived;
 `parse()` returns the replies that are complete as the values which the encoders of reply.py take,
@@ -26,7 +26,7 @@ byte is looked at twice, however the stream is cut into pieces.
 | `%` | dict, or Pairs where a key is not bytes |
 | `~` | SetReply |
 | `>` | Push |
-| `\\|` | Attribute |
+| `|` | Attribute |
 
 Source: RESP specification.
 """
@@ -225,7 +225,7 @@ class ReplyParser:
         return True
 
     def _read_header(self, line: bytes) -> bool:
-        """Read a reply's first line; True if `_value` is what it says, False if more belongs to it."""
+        """Read a reply's first line; return True if it is all and its value is in `_value`."""
         if not line:
             raise ProtocolError("empty line")
         kind: i64 = line[0]
