@@ -415,7 +415,11 @@ class Poller:
         os.close(self._wake_fd)
 
     def turn(self) -> bool:
-        """Serve each ready client once, for TURN_NS at most; return whether any was."""
+        """Serve each ready client once, for TURN_NS at most.
+
+        Returns whether another turn is likely to find work: where one client alone was ready, the
+        next request is still on its way.
+        """
         events = self._poll(0, EVENTS)
         queue = self._queue
         if not events and not queue:
@@ -443,7 +447,7 @@ class Poller:
             if server.last_ns - started > TURN_NS:
                 break  # the kernel reports the others again
         server.end()
-        return True
+        return len(events) > 1
 
     def _serve(self, transport: SocketTransport, read: bool) -> None:
         """Run what a client sent; queue it if that is more than a slice."""
