@@ -13,7 +13,8 @@ in the slot's low bits. A shard has a depth of its own, the number of low bits i
    merging only refine or coarsen leaves, so a key that is there from start to end is returned,
    whatever happens to others. While nothing changes no key is returned twice.
 3. Memory is below that of one big dict (38 bytes an entry on average against 42 for a million).
-4. Only the methods of this class change shards; the hot readers index `directory` themselves.
+4. Only the methods of this class add and remove keys; hot code indexes `directory` itself to read
+   the value of a key, or to store another one.
 5. Where hashes are made to collide (a fixed PYTHONHASHSEED), shards grow instead of the directory.
 
 Source: Fagin et al., Extendible hashing, 1979; the scan order is that of Redis dict.c dictScan.

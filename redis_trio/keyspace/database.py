@@ -140,6 +140,11 @@ class Database:
         elif not server.no_touch:
             self.access.touch(key, server.clock.now_ms)
 
+    def overwrite(self, key: bytes, value: object) -> None:
+        """Store another value under a key that `lookup_write` has just found."""
+        table = self.table
+        table.directory[hash(key) & table.mask][key] = value
+
     def replace(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not, and take its deadline away."""
         if self.expires.when.count:
