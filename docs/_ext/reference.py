@@ -2,7 +2,7 @@
 
 - `redis-commands`: every command of the command table, group by group;
 - `redis-parameters`: every parameter of the configuration that has an effect, or, with the option
-  `:ignored:`, those that have none;
+  `:ignored:`, those that cannot have one here, or, with `:waiting:`, those of without_effect.py;
 - `redis-changelog`: CHANGELOG.md.
 """
 
@@ -19,6 +19,7 @@ from pygments.lexer import RegexLexer, bygroups
 from pygments.token import Generic, Keyword, Text
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from without_effect import WITHOUT_EFFECT
 
 import redis_trio.commands  # noqa: F401  (declares every command)
 from redis_trio.command import DECLARATIONS, FLAG_NAMES, Declaration
@@ -27,6 +28,7 @@ from redis_trio.config.kinds import IMMUTABLE, PROTECTED
 
 # What annotates an item for COMMAND DOCS alone: `:integer`, `@6.2.0`, `!6.2.0`, `#1`, `/text`.
 _ANNOTATION = re.compile(r"(?<=[\w\]\)>.'\"])[:@!#/][\w.:#@!/-]+")
+_WAITING = {name for names in WITHOUT_EFFECT.values() for name in names.split()}
 _SHOWN_AS = re.compile(r"[a-z][\w-]*(?:[:@!#][\w.-]+)*/([\w:-]+)")
 
 
@@ -106,14 +108,21 @@ class Commands(SphinxDirective):
 class Parameters(SphinxDirective):
     """The parameters of the configuration."""
 
-    option_spec: ClassVar[dict[str, Any]] = {"ignored": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {
+        "ignored": directives.flag,
+        "waiting": directives.flag,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Return a definition list."""
+        if "waiting" in self.options:
+            return self._waiting()
         defaults = Config()
         lines: list[str] = []
         for name, parameter in sorted(Config.parameters.items()):
             if name != parameter.name or bool(parameter.ignored) != ("ignored" in self.options):
+                continue
+            if name in _WAITING:
                 continue
             lines.append(f"``{name}``")
             if parameter.ignored:
@@ -134,6 +143,14 @@ class Parameters(SphinxDirective):
             if parameter.alias:
                 lines.append(f"   Also called ``{parameter.alias}``.")
             lines.append("")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+    def _waiting(self) -> list[nodes.Node]:
+        """Return the names alone, under their headings."""
+        lines: list[str] = []
+        for heading, names in WITHOUT_EFFECT.items():
+            shown = ", ".join(f"``{name}``" for name in sorted(names.split()))
+            lines += [heading, f"   {shown}", ""]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

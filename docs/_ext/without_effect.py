@@ -1,0 +1,56 @@
+"""Parameters that are read, kept and told by CONFIG GET, while what they configure does not exist.
+
+Unlike those that the configuration itself calls ignored, these get their meaning with a later part
+of the server. tests/docs looks whether the source uses them: a name leaves this table when the code
+begins to honour it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+WITHOUT_EFFECT: Final = {
+    "Security": "protected-mode acl-pubsub-default acllog-max-len enable-module-command",
+    "Limits and memory": (
+        "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
+        "client-output-buffer-limit busy-reply-threshold"
+    ),
+    "Network": "bind-source-addr socket-mark-id",
+    "Stopping": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
+    "Observation": (
+        "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold notify-keyspace-events "
+        "tracking-table-max-keys"
+    ),
+    "Snapshots": (
+        "save dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync "
+        "rdb-key-save-delay key-load-delay loading-process-events-interval-bytes "
+        "stop-writes-on-bgsave-error sanitize-dump-payload"
+    ),
+    "Append-only file": (
+        "appendfilename appenddirname appendfsync no-appendfsync-on-rewrite "
+        "auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
+        "aof-use-rdb-preamble aof-timestamp-enabled aof-rewrite-incremental-fsync "
+        "aof-disable-auto-gc"
+    ),
+    "Replication": (
+        "masteruser masterauth replica-serve-stale-data replica-read-only replica-ignore-maxmemory "
+        "replica-ignore-disk-write-errors replica-priority replica-announced replica-announce-ip "
+        "replica-announce-port repl-diskless-sync repl-diskless-sync-delay "
+        "repl-diskless-sync-max-replicas repl-diskless-load repl-ping-replica-period repl-timeout "
+        "repl-disable-tcp-nodelay repl-backlog-size repl-backlog-ttl min-replicas-to-write "
+        "min-replicas-max-lag propagation-error-behavior"
+    ),
+    "Other types": (
+        "hash-max-listpack-entries hash-max-listpack-value list-max-listpack-size "
+        "list-compress-depth set-max-intset-entries set-max-listpack-entries "
+        "set-max-listpack-value zset-max-listpack-entries zset-max-listpack-value "
+        "hll-sparse-max-bytes stream-node-max-bytes stream-node-max-entries"
+    ),
+}
+"""Names by heading."""
+
+SHOWN_ONLY: Final = frozenset(
+    ("maxmemory", "rdbcompression", "repl-backlog-size", "enable-module-command")
+    + ("min-replicas-to-write", "min-replicas-max-lag")
+)
+"""Those of them that the source does look at, for a figure of INFO, OBJECT or DEBUG."""
