@@ -61,6 +61,7 @@ _VERBATIM: Final = 61  # =
 _BLOB_ERROR: Final = 33  # !
 
 _MAX_LENGTH: Final = 2**60
+_INTEGER_MAX_SIZE: Final = 20  # characters of a signed 64-bit integer
 
 
 class _Aggregate:
@@ -335,7 +336,8 @@ def _simple(kind: i64, text: bytes) -> Reply:
 
 
 def _integer(text: bytes) -> int:
-    if not (text[1:] if text[:1] in (b"-", b"+") else text).isdigit():
+    digits = text[1:] if text[:1] in (b"-", b"+") else text
+    if not digits.isdigit() or len(text) > _INTEGER_MAX_SIZE:
         raise ProtocolError(f"invalid integer {text[:64]!r}")
     return int(text)
 

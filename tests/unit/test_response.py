@@ -66,6 +66,7 @@ REPLIES: dict[str, tuple[bytes, object]] = {
 }  # fmt: skip
 
 BROKEN = [
+    b":" + b"9" * 5000 + b"\r\n",
     b"\r\n",
     b"?\r\n",
     b"PONG\r\n",
