@@ -206,5 +206,6 @@ def _internal_error(client: Client, command: Command, args: Args, exc: Exception
     server.log.error("internal error in %r", shown, exc_info=exc)
     command.failed_calls += 1
     server.count_error("ERR")
+    server.feed.forget_rewrite()
     client.close_when_sent()
     return RedisError("ERR internal error")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from redis_trio.client import Client
 from redis_trio.feed import Feed, encode_command
+from redis_trio.protocol.reply import Reply
+from redis_trio.protocol.request import Args
 from tests.unit.conftest import FakeTime, Run
 
 Heard = Callable[[], list[bytes]]
@@ -31,6 +34,20 @@ def test_what_a_command_expires_on_its_way_is_fed_with_it(
     time.advance(1)
     run("SET a 2")
     assert heard() == [b"MULTI", b"DEL a", b"SET a 2", b"EXEC"]
+
+
+def test_what_a_broken_command_wanted_fed_is_not_fed_for_the_next(
+    run: Run, client: Client, heard: Heard
+) -> None:
+    def broken(client: Client, args: Args) -> Reply:
+        client.server.feed.rewrite([b"SET", b"wrong", b"1"])
+        raise KeyError("a bug")
+
+    client.server.commands[b"PING"].handler = broken
+    run("PING")
+    client.halted = 0
+    run("SET a 1")
+    assert heard() == [b"SELECT 0", b"SET a 1"]
 
 
 def test_select_goes_in_front_where_the_database_changes(run: Run, heard: Heard) -> None:
