@@ -131,12 +131,11 @@ class Waiting:
       count: number of blocked clients.
     """
 
-    __slots__ = ("_ready", "count", "waiters")
+    __slots__ = ("count", "waiters")
 
     def __init__(self) -> None:
         self.waiters: dict[Topic, dict[Waiter, None]] = {}
         self.count = 0
-        self._ready: list[Topic] = []
 
     def add(self, waiter: Waiter) -> None:
         """Put a waiter at the end of the line of each of its topics."""

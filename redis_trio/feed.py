@@ -36,15 +36,13 @@ class Feed:
 
     Attributes:
       active: whether anybody listens.
-      dirty: how many changes were made since the last save; INFO rdb_changes_since_last_save.
       offset: how many bytes have been fed; the replication offset.
     """
 
-    __slots__ = ("_db", "_listeners", "_pending", "_rewritten", "active", "dirty", "offset")
+    __slots__ = ("_db", "_listeners", "_pending", "_rewritten", "active", "offset")
 
     def __init__(self) -> None:
         self.active = False
-        self.dirty = 0
         self.offset = 0
         self._listeners: list[Listener] = []
         self._pending: list[tuple[int, Args]] = []  # (database, command) of the unit in hand

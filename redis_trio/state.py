@@ -128,12 +128,10 @@ class ServerState:
         "asleep_until",
         "began_commands",
         "began_ns",
-        "blocked_count",
         "clients",
         "clock",
         "commands",
         "config",
-        "current_client",
         "dbs",
         "dirty",
         "executable",
@@ -196,7 +194,6 @@ class ServerState:
             config.subscribe("maxmemory-policy", db.policy_changed)
         self.clients: dict[int, Client] = {}
         self.next_client_id = 0
-        self.current_client: Client | None = None
         self.pending_writes: list[Client] = []
         self.paused_clients: dict[Client, None] = {}
         self.pause_until_ms: i64 = 0
@@ -304,7 +301,7 @@ class ServerState:
         """Start every counter again, as CONFIG RESETSTAT does."""
         self.stats.reset()
         self.samples.reset(self)
-        self.lazyfree.freed_objects = 0
+        self.lazyfree.reset_stats()
         for command in self.commands.values():
             command.reset_stats()
             if command.subcommands is not None:
