@@ -274,6 +274,7 @@ class Client:
     def close(self) -> None:
         """Close the connection without sending anything more; from now on it is not there."""
         self.disconnected()
+        self.close_after_reply = False  # what it is still owed is not waited for
         self.out.clear()
         self.server.clients.pop(self.id, None)
         self.transport.close()

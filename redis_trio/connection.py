@@ -119,6 +119,7 @@ class SocketConnection(Connection):
                         transport.resume()
                     elif transport.eof:
                         poller.remove(transport)
+                transport.broken = True  # from now on nothing is sent, so nothing needs a drain
                 self._nursery.cancel_scope.cancel()
         finally:
             transport.broken = True
@@ -257,10 +258,12 @@ class StreamConnection(Connection):
         await self._turns.take()
         try:
             await awake(server)
-            if not self._ended:
+            if not self._ended and not self.client.halted:
                 server.begin()
-                more = transport.receive(data) if data else transport.advance()
-                server.end()
+                try:
+                    more = transport.receive(data) if data else transport.advance()
+                finally:
+                    server.end()
         finally:
             await self._turns.give()
         return more

@@ -27,7 +27,7 @@ from typing import Final
 import trio
 
 import redis_trio.commands  # noqa: F401  (declares every command)
-from redis_trio.client import PAUSED
+from redis_trio.client import PAUSED, Client
 from redis_trio.clock import Clock
 from redis_trio.config import Config, ConfigError
 from redis_trio.connection import Connection, SocketConnection, StreamConnection, Turns
@@ -37,14 +37,15 @@ from redis_trio.jobs import standard_jobs
 from redis_trio.keeper import Keeper, awake
 from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
 from redis_trio.protocol.plain import PlainReply, plain_reply
-from redis_trio.protocol.reply import NO_REPLY, RedisError
+from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
+from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, Transport
 
 ACCEPT_MAX: Final = 1000  # connections taken between two checkpoints
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
-EXHAUSTED_S: Final = 0.1  # until the next try when there are no file descriptors left
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+EXHAUSTED_S: Final = 0.1  # until the next try, when there are no file descriptors left
+_ABORTED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # the fault of one connection
 HAS_EPOLL: Final = hasattr(select, "epoll")
 
 Word = str | bytes | int | float
@@ -89,6 +90,7 @@ class RedisServer:
         self._listening: list[_Listening] = []
         self._turns = Turns()
         self._nursery: trio.Nursery | None = None
+        self._calls: set[trio.CancelScope] = set()  # around each `execute` that waits
         self._closing = trio.Event()
         self._closed = trio.Event()
         self._client_gone = trio.Event()
@@ -136,7 +138,7 @@ class RedisServer:
 
         Raises:
           RedisError: the command was answered with an error.
-          ClosedResourceError: the server is not running.
+          ClosedResourceError: the server is not running, or has been closed meanwhile.
 
         Cancellation: a command that has begun is finished; a blocking command that is cancelled
         has not taken anything.
@@ -153,24 +155,41 @@ class RedisServer:
         client = transport.client
         client.resp = 3
         client.set_trusted()
-        waited = False
-        while True:
-            state.begin()
-            reply = dispatch(client, args)
-            state.end()
-            if not client.halted & PAUSED:
-                break
-            waited = True
-            await transport.resumed.wait()
-            transport.resumed = trio.Event()
-        if client.waiter is not None:
-            waited = True
-            reply = await client.waiter.wait()
-        if not waited:
+        reply = self._dispatch(client, args)
+        if client.halted & PAUSED or client.waiter is not None:
+            reply = await self._waited_for(transport, args)
+        else:
             await trio.lowlevel.cancel_shielded_checkpoint()
         if isinstance(reply, RedisError):
             raise reply
         return None if reply is NO_REPLY else plain_reply(reply)
+
+    def _dispatch(self, client: Client, args: Args) -> Reply:
+        """Run a command as a unit of work."""
+        self.state.begin()
+        reply = dispatch(client, args)
+        self.state.end()
+        return reply
+
+    async def _waited_for(self, transport: InProcess, args: Args) -> Reply:
+        """Return the reply to a command that is paused or blocked."""
+        client = transport.client
+        scope = trio.CancelScope()
+        self._calls.add(scope)
+        try:
+            with scope:
+                reply: Reply = NO_REPLY
+                while client.halted & PAUSED:
+                    await transport.resumed.wait()
+                    transport.resumed = trio.Event()
+                    reply = self._dispatch(client, args)
+                if client.waiter is not None:
+                    reply = await client.waiter.wait()
+                return reply
+        finally:
+            self._calls.discard(scope)
+            client.disconnected()
+        raise trio.ClosedResourceError("the server was closed")
 
     async def connect(self) -> trio.abc.HalfCloseableStream:
         """Return an in-memory stream to the server: a connection without a socket.
@@ -211,8 +230,7 @@ class RedisServer:
                 if self._poller is not None:
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
-                for listening in self._listening:
-                    nursery.start_soon(self._accept, listening, name="redis accept")
+                self._accept_on(self._listening, nursery)
                 task_status.started(self)
                 await self._closing.wait()
                 self._stop_listening()
@@ -223,6 +241,8 @@ class RedisServer:
         finally:
             self._nursery = None
             self._closing.set()
+            for scope in self._calls:
+                scope.cancel()
             self._stop_listening()
             if self._poller is not None:
                 self._poller.close()
@@ -245,10 +265,14 @@ class RedisServer:
     # -- connections
 
     async def _accept(self, listening: _Listening) -> None:
-        """Take connections from one listening socket."""
+        """Take connections from one listening socket, until its scope is cancelled.
+
+        That can happen when this task is about to run again, or has never run: then it finds the
+        socket closed.
+        """
         sock = listening.sock
         with listening.scope:
-            while True:
+            while not listening.scope.cancel_called:
                 try:
                     await trio.lowlevel.wait_readable(sock)
                     for _ in range(ACCEPT_MAX):
@@ -256,10 +280,11 @@ class RedisServer:
                 except BlockingIOError:
                     continue
                 except OSError as exc:
-                    if exc.errno not in _EXHAUSTED:
-                        raise
+                    if listening.scope.cancel_called:
+                        break
                     self.state.log.warning("Accepting client connection: %s", exc.strerror)
-                    await trio.sleep(EXHAUSTED_S)
+                    if exc.errno not in _ABORTED:
+                        await trio.sleep(EXHAUSTED_S)
 
     def _connected(self, sock: socket.socket, address: object) -> None:
         """Begin to serve an accepted socket, or refuse it."""
@@ -277,16 +302,15 @@ class RedisServer:
         try:
             if not unix:
                 set_options(sock, self.config.tcp_keepalive)
-            connection = self._connection(sock)
-            client = connection.client
-            client.unix = unix
-            client.laddr = sock.getsockname() if unix else address_text(sock.getsockname())
-            client.addr = f"{client.laddr}:0" if unix else address_text(address)
+            name = sock.getsockname()
         except OSError:  # reset by the peer before it was accepted
             sock.close()
             return
-        if unix:
-            client.laddr = client.addr
+        connection = self._connection(sock)
+        client = connection.client
+        client.unix = unix
+        client.laddr = f"{name}:0" if unix else address_text(name)
+        client.addr = client.laddr if unix else address_text(address)
         self._start(connection)
 
     def _connection(self, sock: socket.socket) -> Connection:
@@ -335,12 +359,14 @@ class RedisServer:
             self._stop_listening()
             raise
 
-    def _bind_tcp(self, addresses: Sequence[str], port: int) -> None:
+    def _bind_tcp(self, addresses: Sequence[str], port: int) -> list[_Listening]:
         """Listen on further addresses."""
-        for address, sock in listen_tcp(addresses, port, self.config.tcp_backlog):
-            listening = _Listening(address, sock)
-            self._listening.append(listening)
-            self.state.port = listening.port
+        sockets = listen_tcp(addresses, port, self.config.tcp_backlog)
+        new = [_Listening(address, sock) for address, sock in sockets]
+        self._listening += new
+        if new:
+            self.state.port = new[0].port
+        return new
 
     def _rebind(self) -> None:
         """Follow a change of `port` or `bind`: what is listened on already stays open.
@@ -356,27 +382,33 @@ class RedisServer:
         wanted = list(self.config.bind) if port else []
         kept = [old for old in before if old.port == port and old.address in wanted]
         missing = [address for address in wanted if address not in [old.address for old in kept]]
+        gone = [old for old in before if old not in kept]
+        in_the_way = [old for old in gone if old.port == port]  # as a wildcard is of an address
+        self._close(in_the_way)
         try:
-            self._bind_tcp(missing, port)
+            new = self._bind_tcp(missing, port)
         except OSError as exc:
             self.state.log.warning("%s", exc.strerror)
+            self._accept_on(self._bind_tcp([old.address for old in in_the_way], port), nursery)
             if port != self.state.port:
                 raise ConfigError("Unable to listen on this port. Check server logs.") from exc
             raise ConfigError("Failed to bind to specified addresses.") from exc
-        for old in before:
-            if old not in kept:
-                old.close()
-                self._listening.remove(old)
-        for new in self._listening:
-            if new not in before and not new.unix:
-                nursery.start_soon(self._accept, new, name="redis accept")
+        self._close([old for old in gone if old not in in_the_way])
+        self._accept_on(new, nursery)
         if not wanted:
             self.state.port = 0
 
-    def _stop_listening(self) -> None:
-        for listening in self._listening:
+    def _accept_on(self, new: list[_Listening], nursery: trio.Nursery) -> None:
+        for listening in new:
+            nursery.start_soon(self._accept, listening, name="redis accept")
+
+    def _close(self, old: list[_Listening]) -> None:
+        for listening in old:
             listening.close()
-        self._listening = []
+            self._listening.remove(listening)
+
+    def _stop_listening(self) -> None:
+        self._close(list(self._listening))
 
 
 class _Listening:
@@ -400,8 +432,8 @@ class _Listening:
         if self.unix and self.sock.fileno() >= 0:
             try:
                 os.unlink(self.address)
-            except FileNotFoundError:
-                pass
+            except OSError:
+                pass  # somebody else has removed it, or its directory is not ours any more
         self.sock.close()
 
 

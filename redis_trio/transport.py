@@ -42,7 +42,6 @@ SLICE_NS: Final = 500_000  # after so long a client's further commands wait for 
 TURN_NS: Final = 1_000_000  # after so long a turn of the hub ends
 UNAUTHENTICATED_QUERY_MAX: Final = 1024 * 1024  # what a client that has not logged in may keep
 EVENTS: Final = 128  # ready sockets taken in one poll
-JOIN_MAX: Final = 512 * 1024  # chunks are joined for one send up to about this size
 
 POLL_IN: Final = 0x001  # EPOLLIN, EPOLLHUP, EPOLLERR, EPOLLRDHUP
 POLL_ERR: Final = 0x008
@@ -128,7 +127,6 @@ class Transport(client_module.Transport):
         client = self.client
         parser = self.parser
         server = self.server
-        server.current_client = client
         started: i64 = perf_counter_ns()
         server.last_ns = started
         more = False
@@ -165,7 +163,6 @@ class Transport(client_module.Transport):
             if server.last_ns - started > SLICE_NS:
                 more = True
                 break
-        server.current_client = None
         if client.out:
             client.schedule_write()
         return more
@@ -329,7 +326,7 @@ class SocketTransport(Transport):
                 return False
             backlog.popleft()
         self._draining = False
-        if self.client.close_after_reply:
+        if self.eof or self.client.close_after_reply:
             self._attend()
         return True
 
@@ -393,8 +390,8 @@ class Poller:
 
     def add(self, transport: SocketTransport) -> None:
         """Watch a socket."""
-        self._transports[transport.fd] = transport
         self.epoll.register(transport.fd, POLL_IN | POLL_RDHUP)
+        self._transports[transport.fd] = transport
 
     def remove(self, transport: SocketTransport) -> None:
         """Forget a socket, which must still be open."""
@@ -430,7 +427,7 @@ class Poller:
         for _ in range(len(queue)):
             transport = queue.popleft()
             transport.queued = False
-            if transport.fd in self._transports and not transport.client.halted:
+            if self._transports.get(transport.fd) is transport and not transport.client.halted:
                 self._unmute(transport)
                 self._serve(transport, False)
             if server.last_ns - started > TURN_NS:
