@@ -49,8 +49,8 @@ WITHOUT_EFFECT: Final = {
 }
 """Names by heading."""
 
-SHOWN_ONLY: Final = frozenset(
-    ("maxmemory", "rdbcompression", "repl-backlog-size", "enable-module-command")
-    + ("min-replicas-to-write", "min-replicas-max-lag")
-)
+SHOWN_ONLY: Final = {
+    *("maxmemory", "rdbcompression", "repl-backlog-size", "enable-module-command"),
+    *("min-replicas-to-write", "min-replicas-max-lag"),
+}
 """Those of them that the source does look at, for a figure of INFO, OBJECT or DEBUG."""

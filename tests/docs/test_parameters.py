@@ -1,4 +1,4 @@
-"""The reference page tells apart the parameters that have an effect and those that have none yet."""
+"""The reference page tells the parameters that have an effect from those that have none yet."""
 
 from __future__ import annotations
 
