@@ -464,7 +464,7 @@ async def serve_redis(
       nursery: owns everything the server starts; nothing outlives it.
       port: TCP port; 0 picks a free one.
       host: the address to listen on, or several; loopback unless you say otherwise.
-      config: parameters of redis.conf, with underscores: `maxclients=100`, `appendonly="yes"`.
+      config: parameters of redis.conf, with underscores: `maxclients=100`, `requirepass="secret"`.
 
     Returns:
       The server, loaded and listening.
