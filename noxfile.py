@@ -178,7 +178,7 @@ def bench(session: nox.Session) -> None:
     _need(session, "redis-server", "redis-benchmark", "redis-cli")
     _install_package(session, pure=False)
     program = ROOT / "benchmarks" / "compare.py"
-    posargs = [os.path.abspath(arg) if arg.endswith(".md") else arg for arg in session.posargs]
+    posargs = [os.path.abspath(arg) if os.path.isdir(arg) else arg for arg in session.posargs]
     with session.chdir(session.create_tmp()):  # where the source tree is not importable
         session.run("python", "-P", str(program), *posargs)
 

@@ -1,17 +1,19 @@
 """This server beside redis-server: requests per second and server CPU per request, as ratios.
 
     python benchmarks/compare.py [--rounds N] [--seconds S] [--connections 1,50,1000]
-        [--pipelines 1,16] [--tests ping,set,...] [--pure PYTHON] [--memory] [--markdown FILE]
+        [--pipelines 1,16] [--tests ping,set,...] [--pure PYTHON] [--memory] [--write FOLDER]
 
 Every workload is run by redis-benchmark on each server in turn, round after round, and the medians
 are compared: a shared machine is noisy, ratios of one run are not. CPU is the time that all
 threads of the server were on a CPU (/proc/PID/task/*/schedstat), divided by the requests.
+--write leaves the tables as throughput.csv and memory.csv, which docs/performance.rst shows.
 `redis-trio` is run by the Python that runs this file; --pure names one where it is not compiled.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import re
 import shutil
@@ -135,22 +137,32 @@ def compare(
                 rps, cpu_us = run_once(target, load, requests)
                 figures[target.name].rps.append(rps)
                 figures[target.name].cpu_us.append(cpu_us)
-        print(row(load, figures, [target.name for target in targets]), flush=True)
+        print(line(row(load, figures, [target.name for target in targets])), flush=True)
     return results
 
 
-def header(names: list[str]) -> str:
+def line(cells: list[str]) -> str:
+    """Return a row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def write_csv(folder: str, name: str, rows: list[list[str]]) -> None:
+    """Write a table for the documentation."""
+    with open(Path(folder, name), "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def header(names: list[str]) -> list[str]:
     """Return the head of the table."""
-    others = [name for name in names if name != REFERENCE]
     columns = ["test", "connections", "deep", f"{REFERENCE} req/s", "CPU us"]
-    for name in others:
-        columns += [f"{name} req/s", "ratio", "CPU us", "ratio"]
-    line = "| " + " | ".join(columns) + " |"
-    return line + "\n|" + "---|" * len(columns)
+    for name in names:
+        if name != REFERENCE:
+            columns += [f"{name} req/s", "ratio", "CPU us", "ratio"]
+    return columns
 
 
-def row(load: Workload, figures: dict[str, Figures], names: list[str]) -> str:
-    """Return one line of the table."""
+def row(load: Workload, figures: dict[str, Figures], names: list[str]) -> list[str]:
+    """Return one row of the table."""
     base_rps, base_cpu = figures[REFERENCE].medians()
     cells = [load.test.upper(), str(load.connections), str(load.pipeline)]
     cells += [f"{base_rps:,.0f}", f"{base_cpu:.2f}"]
@@ -159,12 +171,12 @@ def row(load: Workload, figures: dict[str, Figures], names: list[str]) -> str:
             rps, cpu = figures[name].medians()
             cells += [f"{rps:,.0f}", f"{rps / base_rps:.2f}x"]
             cells += [f"{cpu:.2f}", f"{cpu / base_cpu:.2f}x"]
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
-def memory(targets: list[Target], count: int) -> list[str]:
-    """Load `count` small strings into each server; return a line of the result for each."""
-    lines = ["| server | bytes per key (RSS growth) | ratio |", "|---|---|---|"]
+def memory(targets: list[Target], count: int) -> list[list[str]]:
+    """Load `count` small strings into each server; return the table of what a key takes."""
+    rows = [["server", "bytes per key", "ratio"]]
     with tempfile.NamedTemporaryFile() as file:
         for number in range(count):
             key = b"key:%07d" % number
@@ -182,8 +194,8 @@ def memory(targets: list[Target], count: int) -> list[str]:
                 assert target.command("dbsize") == str(count)
                 each = (target.rss_bytes() - before) / count
             base = base or each
-            lines.append(f"| {target.name} | {each:.1f} | {each / base:.2f}x |")
-    return lines
+            rows.append([target.name, f"{each:.1f}", f"{each / base:.2f}x"])
+    return rows
 
 
 def main() -> None:
@@ -196,7 +208,7 @@ def main() -> None:
     parser.add_argument("--tests", default="ping_mbulk,set,get,incr,mset")
     parser.add_argument("--pure", metavar="PYTHON", help="also run the server with this Python")
     parser.add_argument("--memory", action="store_true", help="also measure a million small keys")
-    parser.add_argument("--markdown", metavar="FILE", help="write the tables there as well")
+    parser.add_argument("--write", metavar="FOLDER", help="write the tables there as CSV")
     options = parser.parse_args()
     for program in (REFERENCE, "redis-benchmark", "redis-cli"):
         if shutil.which(program) is None:
@@ -214,19 +226,20 @@ def main() -> None:
         for pipeline in options.pipelines.split(",")
         for test in options.tests.split(",")
     ]
-    lines = [header(names)]
-    print(lines[0], flush=True)
+    rows = [header(names)]
+    print(line(rows[0]) + "\n|" + "---|" * len(rows[0]), flush=True)
     with ExitStack() as stack:
         for target in targets:
             stack.enter_context(target.running())
         results = compare(targets, loads, options.rounds, options.seconds)
-    lines += [row(load, figures, names) for load, figures in results.items()]
+    rows += [row(load, figures, names) for load, figures in results.items()]
+    if options.write:
+        write_csv(options.write, "throughput.csv", rows)
     if options.memory:
-        found = memory(targets, 1_000_000)
-        print("\n" + "\n".join(found))
-        lines += ["", *found]
-    if options.markdown:
-        Path(options.markdown).write_text("\n".join(lines) + "\n")
+        rows = memory(targets, 1_000_000)
+        print("\n" + "\n".join(map(line, rows)))
+        if options.write:
+            write_csv(options.write, "memory.csv", rows)
 
 
 if __name__ == "__main__":

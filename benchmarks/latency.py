@@ -1,12 +1,12 @@
 """How long others wait: a probe beside heavy work, and a host task beside a busy embedded server.
 
-    python benchmarks/latency.py [--keys 1000000] [--host-seconds 3]
+    python benchmarks/latency.py [--keys 1000000] [--host-seconds 3] [--write FOLDER]
 
 Part one, this server beside redis-server: the round trip of a PING while all of N keys expire in
 the same second, and while FLUSHALL removes N keys; the worst is what counts. Part two, this server
 alone: a task of the host application that only sleeps a millisecond at a time, while
 redis-benchmark keeps the server in the same process as busy as it can; how late the task wakes is
-what the server costs it.
+what the server costs it. --write leaves the table as latency.csv, which docs/performance.rst shows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from functools import partial
 
 import trio
-from compare import HOST, REFERENCE, Target
+from compare import HOST, REFERENCE, Target, line, write_csv
 
 from redis_trio import open_redis
 
@@ -46,38 +46,39 @@ def load(target: Target, count: int, options: str) -> None:
         subprocess.run(argv, stdin=file, stdout=subprocess.DEVNULL, check=True)
 
 
-def summary(trips: list[float]) -> str:
+def summary(trips: list[float]) -> list[str]:
     """Return median, p99 and worst."""
     trips = sorted(trips)
     p99 = trips[int(len(trips) * 0.99)]
-    return f"{trips[len(trips) // 2]:.3f} | {p99:.3f} | {trips[-1]:.2f}"
+    return [f"{trips[len(trips) // 2]:.3f}", f"{p99:.3f}", f"{trips[-1]:.2f}"]
 
 
-def probe(target: Target, count: int) -> list[str]:
-    """Return the lines of part one for one server."""
-    lines = []
+def probe(target: Target, count: int) -> list[list[str]]:
+    """Return the rows of part one for one server."""
+    name = target.name
+    rows = []
     with target.running(), socket.create_connection((HOST, target.port)) as sock:
         trips = probe_until(sock, time.time() + 2)
-        lines.append(f"| {target.name} | idle | {summary(trips)} |")
+        rows.append([name, "idle", *summary(trips)])
         due = time.time() + 5 + count / 100_000
         load(target, count, f"PXAT {int(due * 1000)}")
         if time.time() > due:
             raise SystemExit("loading took too long; use fewer --keys")
         time.sleep(due - time.time() - 0.2)
         trips = probe_until(sock, due + 3)
-        left = target.command("DBSIZE")
-        lines.append(f"| {target.name} | {count:,} keys expire ({left} left) | {summary(trips)} |")
+        left = int(target.command("DBSIZE"))
+        rows.append([name, f"{count - left:,} of {count:,} keys expire", *summary(trips)])
         load(target, count, "")
         with socket.create_connection((HOST, target.port)) as other:
             other.sendall(b"FLUSHALL\r\n")
             trips = probe_until(sock, time.time() + 1)
-        lines.append(f"| {target.name} | FLUSHALL of {count:,} keys | {summary(trips)} |")
-    return lines
+        rows.append([name, f"FLUSHALL of {count:,} keys", *summary(trips)])
+    return rows
 
 
-async def host(seconds: float) -> list[str]:
-    """Return the lines of part two."""
-    lines = []
+async def host(seconds: float) -> list[list[str]]:
+    """Return the rows of part two."""
+    rows = []
     async with open_redis() as server:
         for pipeline in (0, 1, 16):
             late: list[float] = []
@@ -94,8 +95,8 @@ async def host(seconds: float) -> list[str]:
                     late.append((time.perf_counter() - start - 0.001) * 1000)
                 nursery.cancel_scope.cancel()
             load_name = f"50 clients, {pipeline} deep" if pipeline else "no load"
-            lines.append(f"| host task | {load_name} | {summary(late)} |")
-    return lines
+            rows.append(["host task of redis-trio", load_name, *summary(late)])
+    return rows
 
 
 def main() -> None:
@@ -103,14 +104,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--host-seconds", type=float, default=3.0)
+    parser.add_argument("--write", metavar="FOLDER", help="write the table there as CSV")
     options = parser.parse_args()
-    print("| who waits | while | median ms | p99 ms | worst ms |\n|---|---|---|---|---|")
+    rows = [["who waits", "while", "median ms", "p99 ms", "worst ms"]]
     for target in (
         Target(REFERENCE, [REFERENCE]),
         Target("redis-trio", [sys.executable, "-m", "redis_trio"]),
     ):
-        print("\n".join(probe(target, options.keys)), flush=True)
-    print("\n".join(trio.run(host, options.host_seconds)))
+        rows += probe(target, options.keys)
+    rows += trio.run(host, options.host_seconds)
+    print("\n".join(map(line, rows)))
+    if options.write:
+        write_csv(options.write, "latency.csv", rows)
 
 
 if __name__ == "__main__":
