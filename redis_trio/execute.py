@@ -84,6 +84,7 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     try:
         reply = handler(client, args)
     except RedisError as exc:
+        exc.__traceback__ = exc.__context__ = None  # would keep this frame, and so what it holds
         reply = exc
         command.failed_calls += 1
         server.count_error(exc.code)
