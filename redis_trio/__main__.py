@@ -159,6 +159,7 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
     """Run the server until it has shut down; return the exit status."""
     from redis_trio import process
 
+    process.ignore_hang_up()
     process.set_locale(config)
     process.raise_open_files_limit(config, log)
     process.watch_maxclients(config, log)
@@ -184,12 +185,12 @@ async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> i
         log.warning("Configured to not listen anywhere, exiting.")
         return 1
     log.info("Server initialized")
-    status = 0
+    status = 1
     try:
-        await run_server(config, task_status=_Start(config, log, supervisor))
+        if await run_server(config, task_status=_Start(config, log, supervisor)):
+            status = 0
     except* OSError as group:
         _report_failure(group, config, log)
-        status = 1
     return status
 
 

@@ -3,7 +3,7 @@
 An embedded server calls nothing of this: the process belongs to its host.
 
 Source: Redis server.c adjustOpenFilesLimit, daemonize, createPidFile, redisIsSupervised,
-setOOMScoreAdj.
+setOOMScoreAdj, setupSignalHandlers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ _SOMAXCONN_FILE: Final = "/proc/sys/net/core/somaxconn"
 
 class CannotStart(Exception):
     """The process cannot be what the configuration asks for; `str()` is a line for the log."""
+
+
+def ignore_hang_up() -> None:
+    """Let the server outlive the terminal that it was started from."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def raise_open_files_limit(config: Config, log: logging.Logger) -> None:

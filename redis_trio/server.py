@@ -48,7 +48,38 @@ EXHAUSTED_S: Final = 0.1  # until the next try, when there are no file descripto
 _ABORTED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # the fault of one connection
 HAS_EPOLL: Final = hasattr(select, "epoll")
 
-Word = str | bytes | int | float
+DENIED: Final = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no "
+    b"password is set for the default user. In this mode connections are only accepted from the "
+    b"loopback interface. If you want to connect from external computers to Redis you may adopt "
+    b"one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG "
+    b"SET protected-mode no' from the loopback interface by connecting to Redis from the same "
+    b"host the server is running, however MAKE SURE Redis is not publicly accessible from "
+    b"internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively "
+    b"you can just disable the protected mode by editing the Redis configuration file, and "
+    b"setting the protected mode option to 'no', and then restarting the server. 3) If you "
+    b"started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to "
+    b"do one of the above things in order for the server to start accepting connections from the "
+    b"outside.\r\n"
+)
+
+Word = str | bytes | bytearray | memoryview | int | float
+
+
+def _encode(word: Word) -> bytes:
+    """Return a word of a command as bytes.
+
+    Raises:
+      TypeError: it is none; what None or a bool should become is for the caller to say.
+    """
+    if isinstance(word, bytes):
+        return word
+    if isinstance(word, (str, int, float)) and not isinstance(word, bool):
+        return str(word).encode()
+    if isinstance(word, (bytearray, memoryview)):
+        return bytes(word)
+    raise TypeError(f"a word of a command is text, bytes or a number, not {type(word).__name__}")
 
 
 class InProcess(Transport):
@@ -94,6 +125,8 @@ class RedisServer:
         self._closing = trio.Event()
         self._closed = trio.Event()
         self._client_gone = trio.Event()
+        self._grace = trio.CancelScope()
+        self._insisted = False  # the grace was cut short
         self.state.shutdown = self._closing.set
         config.subscribe(["port", "bind"], self._rebind)
 
@@ -130,7 +163,7 @@ class RedisServer:
         """Run one command inside the process, as a client of database 0 of its own would.
 
         Args:
-          words: the command and its arguments; text is encoded as UTF-8.
+          words: the command and its arguments: text, which is encoded as UTF-8, bytes, numbers.
 
         Returns:
           The reply as a Python value of type bytes (simple strings too), int, float, bool, None,
@@ -139,6 +172,7 @@ class RedisServer:
         Raises:
           RedisError: the command was answered with an error.
           ClosedResourceError: the server is not running, or has been closed meanwhile.
+          TypeError: a word is nothing of that.
 
         Cancellation: a command that has begun is finished; a blocking command that is cancelled
         has not taken anything.
@@ -147,7 +181,7 @@ class RedisServer:
             raise trio.ClosedResourceError("the server is not running")
         await trio.lowlevel.checkpoint_if_cancelled()
         await awake(self.state)
-        args = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        args = [_encode(word) for word in words]
         if not args:
             raise ValueError("a command has at least a name")
         state = self.state
@@ -253,7 +287,8 @@ class RedisServer:
     async def _let_out(self) -> None:
         """Close every client when its peer has taken what it is owed, GRACE_S at most."""
         state = self.state
-        with trio.move_on_after(GRACE_S):
+        self._grace.deadline = trio.current_time() + GRACE_S
+        with self._grace:
             for client in list(state.clients.values()):
                 client.close_when_sent()
                 client.transport.close()
@@ -291,12 +326,7 @@ class RedisServer:
         state = self.state
         sock.setblocking(False)
         if len(state.clients) >= self.config.maxclients:
-            state.stats.rejected_connections += 1
-            try:
-                sock.send(b"-ERR max number of clients reached\r\n")
-            except OSError:
-                pass  # the peer did not wait for it
-            sock.close()
+            self._refuse(sock, b"-ERR max number of clients reached\r\n")
             return
         unix = sock.family == socket.AF_UNIX
         try:
@@ -311,7 +341,19 @@ class RedisServer:
         client.unix = unix
         client.laddr = f"{name}:0" if unix else address_text(name)
         client.addr = client.laddr if unix else address_text(address)
+        if self.config.protected_mode and not self.config.requirepass and not client.is_local:
+            self._refuse(sock, DENIED)
+            return
         self._start(connection)
+
+    def _refuse(self, sock: socket.socket, error: bytes) -> None:
+        """Send an error to who has just connected, and hang up."""
+        self.state.stats.rejected_connections += 1
+        try:
+            sock.send(error)
+        except OSError:
+            pass  # the peer did not wait for it
+        sock.close()
 
     def _connection(self, sock: socket.socket) -> Connection:
         if self._poller is not None:
@@ -496,9 +538,8 @@ async def open_redis(
     """Run a server for the time of an `async with` block; the arguments are `serve_redis`'s."""
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
-        server = await serve_redis(nursery, port, host=host, **config)
         try:
-            yield server
+            yield await serve_redis(nursery, port, host=host, **config)
         except BaseException as exc:  # noqa: BLE001  (raised again, outside of the group)
             failure = exc
         nursery.cancel_scope.cancel()
@@ -508,8 +549,11 @@ async def open_redis(
 
 async def run_server(
     config: Config, *, task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED
-) -> None:
+) -> bool:
     """Run the standalone server: listen as `config` says, stop on SIGTERM and SIGINT.
+
+    Returns:
+      Whether it ended in order: a SIGINT while it is about to end makes it end at once.
 
     Raises:
       OSError: it cannot listen as configured.
@@ -519,6 +563,7 @@ async def run_server(
         await nursery.start(_stop_on_signal, server)
         await server._run(task_status=task_status)
         nursery.cancel_scope.cancel()
+    return not server._insisted
 
 
 async def _stop_on_signal(
@@ -528,6 +573,11 @@ async def _stop_on_signal(
     with trio.open_signal_receiver(*names) as signals:
         task_status.started()
         async for number in signals:
+            if number == signal.SIGINT and server._closing.is_set():
+                server.state.log.warning("You insist... exiting now.")
+                server._insisted = True
+                server._grace.cancel()
+                continue
             name = names[signal.Signals(number)]
             server.state.log.warning("Received %s scheduling shutdown...", name)
             server._closing.set()

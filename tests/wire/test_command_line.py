@@ -265,6 +265,31 @@ def test_a_signal_stops_the_server_and_every_line_of_its_log_is_redis_s(
     assert not server.path.exists()
 
 
+def test_a_second_sigint_does_not_wait_for_clients(start: Start) -> None:
+    """This one does not read its reply, which the first signal would let out."""
+    server = start()
+    server.command(f"SET key {'x' * 60_000}")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(server.path))
+        sock.sendall(b"GET key\r\n" * 100)
+        assert sock.recv(1) == b"$"
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stdout is not None
+        for line in server.process.stdout:
+            if "Received SIGINT scheduling shutdown..." in line:
+                break
+        assert server.stop(signal.SIGINT) == 1
+    assert server.lines[-1].endswith(" # You insist... exiting now.")
+    assert not server.path.exists()
+
+
+def test_the_server_outlives_its_terminal(start: Start) -> None:
+    server = start()
+    server.process.send_signal(signal.SIGHUP)
+    assert server.command("PING") == ["+PONG"]
+    assert server.stop() == 0
+
+
 def test_file_standard_input_and_options_are_read_in_this_order(
     start: Start, tmp_path: Path
 ) -> None:

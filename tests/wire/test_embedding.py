@@ -15,7 +15,14 @@ import trio
 import trio.testing
 
 import redis_trio
-from redis_trio import ConfigError, RedisError, open_redis, run_redis, serve_redis
+from redis_trio import (
+    ConfigError,
+    RedisError,
+    RedisServer,
+    open_redis,
+    run_redis,
+    serve_redis,
+)
 from redis_trio.blocking import Block
 from redis_trio.command import Command
 from redis_trio.protocol.reply import Reply
@@ -118,6 +125,16 @@ async def test_execute_encodes_words_and_raises_errors() -> None:
             await server.execute()
 
 
+async def test_execute_takes_bytes_of_any_kind_and_nothing_that_is_no_word() -> None:
+    async with open_redis() as server:
+        for word in (b"some bytes", bytearray(b"some bytes"), memoryview(b"some bytes")):
+            assert await server.execute("ECHO", word) == b"some bytes"
+        for wrong in (None, True, ["a"]):
+            with pytest.raises(TypeError, match="a word of a command"):
+                await server.execute("SET", "key", wrong)  # type: ignore[arg-type]
+        assert await server.execute("DBSIZE") == 0
+
+
 async def test_execute_needs_no_password() -> None:
     async with open_redis(requirepass="secret") as server:
         assert await server.execute("PING") == b"PONG"
@@ -216,6 +233,18 @@ async def test_unknown_or_bad_parameters_are_refused_before_anything_starts() ->
             await serve_redis(nursery, 0, maxclients="many")
 
 
+async def test_open_redis_that_cannot_start_says_why_in_no_group() -> None:
+    with pytest.raises(ConfigError):
+        async with open_redis(no_such_parameter=1):
+            pytest.fail("it has started")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="Could not create server TCP listening socket"),
+    ):
+        async with open_redis(taken.getsockname()[1]):
+            pytest.fail("it has started")
+
+
 async def test_several_addresses_share_one_port(dial: Dial) -> None:
     async with open_redis(host=["127.0.0.1", "127.0.0.2"]) as server:
         for host in ("127.0.0.1", "127.0.0.2"):
@@ -267,6 +296,33 @@ async def test_more_than_maxclients_are_refused_with_redis_error(dial: Dial) -> 
         await trio.testing.wait_all_tasks_blocked()
         again = await dial("127.0.0.1", server.port)
         assert await ask(again, b"PING\r\n", 7) == b"+PONG\r\n"
+
+
+async def test_protected_mode_refuses_other_machines_while_there_is_no_password(
+    dial: Dial,
+) -> None:
+    """A connection seems to come from elsewhere where `_connected` is told so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def dial_from_elsewhere(server: RedisServer) -> trio.SocketStream:
+            stream = await dial(*listener.getsockname())
+            server._connected(listener.accept()[0], ("192.0.2.1", 4711))
+            return stream
+
+        async with open_redis() as server:
+            refused = await dial_from_elsewhere(server)
+            start = b"-DENIED Redis is running in protected mode because protected mode is enabled"
+            assert await read(refused, len(start)) == start
+            assert server.state.stats.rejected_connections == 1
+            assert server.state.stats.connections_received == 0
+            assert not server.state.clients
+            await server.execute("CONFIG", "SET", "requirepass", "secret")
+            let_in = await dial_from_elsewhere(server)
+            error = b"-NOAUTH Authentication required.\r\n"
+            assert await ask(let_in, b"PING\r\n", len(error)) == error
+            await server.execute("CONFIG", "SET", "requirepass", "", "protected-mode", "no")
+            let_in = await dial_from_elsewhere(server)
+            assert await ask(let_in, b"PING\r\n", 7) == b"+PONG\r\n"
 
 
 async def test_accepted_sockets_have_nodelay_and_keepalive(dial: Dial) -> None:
