@@ -25,6 +25,7 @@ from redis_trio.state import ServerState
 from redis_trio.transport import Poller, SocketTransport, StreamTransport, Transport
 
 RECEIVE_SIZE: Final = 64 * 1024
+READ_AHEAD_MAX: Final = 1024 * 1024  # kept of what a stream's client sends while it has to wait
 ALLOWANCE_NS: Final = 1_000_000  # of work by stream connections between two checkpoints
 
 
@@ -288,16 +289,18 @@ class StreamConnection(Connection):
         return not self._ended and not transport.eof
 
     async def _watch(self) -> None:
-        """Read one piece ahead while the client is blocked; what comes is run later."""
-        try:
-            data = await self._stream.receive_some(RECEIVE_SIZE)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
-        if data:
-            self.transport.parser.feed(bytes(data))
-        else:
-            self.transport.eof = True
-            self.attend()
+        """Read ahead while the client has to wait, to notice a hang-up; what comes is run later."""
+        parser = self.transport.parser
+        while parser.buffered_bytes < READ_AHEAD_MAX:
+            try:
+                data = await self._stream.receive_some(RECEIVE_SIZE)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            if not data:
+                self.transport.eof = True
+                self.attend()
+                return
+            parser.feed(bytes(data))
 
     async def _send(self) -> None:
         """Send output as it comes."""

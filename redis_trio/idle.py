@@ -13,7 +13,7 @@ Source: Redis timeout.c clientsCronHandleTimeout.
 
 from __future__ import annotations
 
-from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client
+from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.log import VERBOSE
 from redis_trio.state import ServerState
@@ -21,7 +21,7 @@ from redis_trio.state import ServerState
 
 def _idle_deadline(client: Client, timeout_s: int) -> int:
     """Return when a client has been idle for more than `timeout_s`, in ms; NEVER if it may be."""
-    if client.halted & (BLOCKED | PAUSED | CLOSING) or client.kind != "normal":
+    if client.halted & (BLOCKED | PAUSED) or client.kind != "normal":
         return NEVER
     # Redis compares whole seconds, and closes when more than the timeout have passed.
     return (client.active_ms // 1000 + timeout_s + 1) * 1000

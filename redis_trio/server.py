@@ -42,7 +42,7 @@ from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, Transport
 
-ACCEPT_MAX: Final = 1000  # connections taken between two checkpoints
+ACCEPT_MAX: Final = 20  # connections taken between two checkpoints, some 50 us each
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
 EXHAUSTED_S: Final = 0.1  # until the next try, when there are no file descriptors left
 _ABORTED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # the fault of one connection
@@ -194,9 +194,10 @@ class RedisServer:
             reply = await self._waited_for(transport, args)
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()
-        if isinstance(reply, RedisError):
-            raise reply
-        return None if reply is NO_REPLY else plain_reply(reply)
+        plain = None if reply is NO_REPLY else plain_reply(reply)
+        if isinstance(plain, RedisError):
+            raise plain
+        return plain
 
     def _dispatch(self, client: Client, args: Args) -> Reply:
         """Run a command as a unit of work."""
@@ -231,13 +232,13 @@ class RedisServer:
         Raises:
           ClosedResourceError: the server is not running.
         """
-        if self._nursery is None or self._closing.is_set():
-            raise trio.ClosedResourceError("the server is not running")
         from trio.testing import memory_stream_pair
 
+        await trio.lowlevel.checkpoint()
+        if self._nursery is None or self._closing.is_set():
+            raise trio.ClosedResourceError("the server is not running")
         ours, theirs = memory_stream_pair()
         self._start(StreamConnection(self.state, theirs, self._turns))
-        await trio.lowlevel.checkpoint()
         return ours
 
     async def aclose(self) -> None:
@@ -300,14 +301,14 @@ class RedisServer:
     # -- connections
 
     async def _accept(self, listening: _Listening) -> None:
-        """Take connections from one listening socket, until its scope is cancelled.
+        """Take connections from one listening socket, until it is closed.
 
-        That can happen when this task is about to run again, or has never run: then it finds the
-        socket closed.
+        That can happen when this task is about to run again, or has never run, so that no scope
+        ends it.
         """
         sock = listening.sock
         with listening.scope:
-            while not listening.scope.cancel_called:
+            while sock.fileno() >= 0:
                 try:
                     await trio.lowlevel.wait_readable(sock)
                     for _ in range(ACCEPT_MAX):
@@ -315,7 +316,7 @@ class RedisServer:
                 except BlockingIOError:
                     continue
                 except OSError as exc:
-                    if listening.scope.cancel_called:
+                    if sock.fileno() < 0:
                         break
                     self.state.log.warning("Accepting client connection: %s", exc.strerror)
                     if exc.errno not in _ABORTED:

@@ -38,7 +38,7 @@ from redis_trio.state import ServerState
 READ_SIZE: Final = 16 * 1024
 BIG_READ_SIZE: Final = 1024 * 1024
 BATCH: Final = 64  # commands parsed and run between two looks at the clock
-SLICE_NS: Final = 500_000  # after so long a client's further commands wait for their turn
+SLICE_NS: Final = 500_000  # after so long a client's further commands, or output, wait for a turn
 TURN_NS: Final = 1_000_000  # after so long a turn of the hub ends
 UNAUTHENTICATED_QUERY_MAX: Final = 1024 * 1024  # what a client that has not logged in may keep
 EVENTS: Final = 128  # ready sockets taken in one poll
@@ -305,9 +305,15 @@ class SocketTransport(Transport):
             self._attend()
 
     def send_backlog(self) -> bool:
-        """Send queued output as far as the socket takes it; True when nothing is left."""
+        """Send queued output as far as the socket takes it; True when nothing is left.
+
+        A peer that takes everything at once is sent to for SLICE_NS at most.
+        """
         backlog = self.backlog
+        until: i64 = perf_counter_ns() + SLICE_NS
         while backlog:
+            if perf_counter_ns() > until:
+                return False
             chunk = backlog[0]
             try:
                 sent = self.sock.send(chunk)

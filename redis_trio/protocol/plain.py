@@ -8,6 +8,7 @@ from redis_trio.protocol.reply import (
     NULL_ARRAY,
     Attribute,
     BigNumber,
+    Encoded,
     Pairs,
     Push,
     RedisError,
@@ -16,6 +17,7 @@ from redis_trio.protocol.reply import (
     Status,
     Verbatim,
 )
+from redis_trio.protocol.response import ReplyParser
 
 PlainReply: TypeAlias = Union[
     bytes,
@@ -55,6 +57,10 @@ def plain_reply(reply: Reply) -> PlainReply:
         return int(reply.digits)
     if isinstance(reply, Attribute):
         return plain_reply(reply.reply)
+    if isinstance(reply, Encoded):
+        parser = ReplyParser()
+        parser.feed(reply.wire)
+        return plain_reply(parser.parse()[0])
     if reply is NULL_ARRAY:
         return None
     raise TypeError(f"not a plain reply: {reply!r}")

@@ -616,6 +616,19 @@ def test_exactly_the_timeout_is_not_too_long(run: Run, state: ServerState, time:
     assert not peer.client.halted
 
 
+def test_a_client_that_has_quit_and_takes_nothing_is_closed_too(
+    run: Run, state: ServerState, time: FakeTime
+) -> None:
+    run("CONFIG SET timeout 10")
+    peer = Peer(state)
+    peer.send("QUIT")
+    assert not peer.client.closes_now
+    time.advance(11)
+    state.begin()
+    close_idle_clients(state)
+    assert peer.client.closes_now
+
+
 def test_blocked_and_paused_clients_may_be_silent(
     run: Run, state: ServerState, time: FakeTime
 ) -> None:

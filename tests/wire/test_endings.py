@@ -122,6 +122,38 @@ def _block(client: object, args: list[bytes]) -> Block:
     return Block([b"topic"], None, None)
 
 
+async def test_a_blocked_client_that_sends_more_and_hangs_up_is_gone(
+    connect: Connect, server: RedisServer
+) -> None:
+    server.state.commands[b"PING"].handler = _block  # type: ignore[assignment]
+    client = await connect()
+    await client.send(b"PING\r\n")
+    await until(lambda: server.state.waiting.count == 1)
+    for _ in range(3):
+        await client.send(b"ECHO more\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+    await client.aclose()
+    await until(lambda: not server.state.clients)
+    assert not server.state.waiting.waiters
+
+
+async def test_a_connect_that_is_cancelled_leaves_no_client() -> None:
+    async with open_redis() as server:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await server.connect()
+        assert scope.cancelled_caught
+        assert not server.state.clients
+
+
+async def test_execute_takes_replies_that_are_encoded() -> None:
+    async with open_redis(enable_debug_command="yes") as server:
+        expected = [[0, False], [1, True], [2, False]]
+        assert await server.execute("DEBUG", "PROTOCOL", "MAP") == expected
+        with pytest.raises(RedisError, match="WRONG this"):
+            await server.execute("DEBUG", "ERROR", "WRONG this")
+
+
 @pytest.mark.parametrize("paused", [False, True])
 async def test_a_call_that_waits_ends_with_the_server(paused: bool) -> None:
     refused: list[bool] = []
