@@ -98,8 +98,11 @@ def _install_package(session: nox.Session, *, pure: bool) -> None:
     session.install("redis-trio")  # what it depends on
 
 
-def _run_suite(session: nox.Session, build: str, *args: str) -> None:
-    """Run tests in a copy without the package, so that the installed one is what is tested."""
+def _run_suite(session: nox.Session, build: str, *args: str, factor: str = "1") -> None:
+    """Run tests in a copy without the package, so that the installed one is what is tested.
+
+    `factor` multiplies how many examples the property tests try.
+    """
     place = Path(session.create_tmp(), "suite").resolve()
     shutil.rmtree(place, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", "_build")
@@ -108,7 +111,7 @@ def _run_suite(session: nox.Session, build: str, *args: str) -> None:
             shutil.copytree(ROOT / name, place / name, ignore=ignored)
     for name in FILES:
         shutil.copy(ROOT / name, place / name)
-    env = {"REDIS_TRIO_EXPECT": build, "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"REDIS_TRIO_EXPECT": build, "REDIS_TRIO_FUZZ": factor, "PYTHONDONTWRITEBYTECODE": "1"}
     with session.chdir(place):
         session.run("pytest", *args, *session.posargs, env=env)
 
@@ -169,7 +172,7 @@ def fuzz(session: nox.Session) -> None:
     """Run the property tests with many more examples than the suite does."""
     _install_dependencies(session, "test")
     _install_package(session, pure=False)
-    _run_suite(session, "compiled", "tests/fuzz", "--hypothesis-profile=thorough")
+    _run_suite(session, "compiled", "tests/fuzz", factor="20")
 
 
 @nox.session(python=DEFAULT)

@@ -9,8 +9,9 @@ from redis_trio.config import Config, ConfigError
 from redis_trio.config.kinds import decode, quote
 from redis_trio.config.reader import load_config
 from redis_trio.config.rewrite import rewrite_text
+from tests.fuzz import FACTOR
 
-SETTINGS = settings(max_examples=400, derandomize=True, deadline=None)
+SETTINGS = settings(max_examples=400 * FACTOR, derandomize=True, deadline=None)
 OUTSIDE = ("dir", "logfile")  # they touch the file system
 UNQUOTED = ("bind", "replicaof", "slaveof")  # CONFIG REWRITE writes them as they are, in Redis too
 

@@ -15,6 +15,7 @@ import trio
 
 from redis_trio import RedisServer
 from redis_trio.protocol.request import Limits, RequestParser
+from tests.fuzz import FACTOR
 from tests.fuzz.mutate import malformed
 from tests.interop.compare import plain
 from tests.unit.test_request import cut, parse
@@ -24,7 +25,7 @@ from tests.wire.talk import Talk, until
 __all__ = ["connect", "server", "transport"]  # fixtures
 
 KB = 1024
-ROUNDS = 10
+ROUNDS = 10 * FACTOR
 PER_ROUND = 2000
 
 
@@ -73,7 +74,9 @@ async def _bombard(
 
 
 @pytest.mark.parametrize(
-    ("transport", "total"), [("hub", 6_000), ("memory", 14_000)], indirect=["transport"]
+    ("transport", "total"),
+    [("hub", 6_000 * FACTOR), ("memory", 14_000 * FACTOR)],
+    indirect=["transport"],
 )
 async def test_malformed_requests_disturb_nobody_and_leave_nothing(
     total: int, connect: Connect, server: RedisServer

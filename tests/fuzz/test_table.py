@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from redis_trio.data.key_set import LEAF_MAX, KeySet
 from redis_trio.data.table import SPLIT_AT, Table
+from tests.fuzz import FACTOR
 
-SETTINGS = settings(max_examples=60, derandomize=True, deadline=None)
+SETTINGS = settings(max_examples=60 * FACTOR, derandomize=True, deadline=None)
 
 
 def name(number: int) -> bytes:
