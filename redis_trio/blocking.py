@@ -2,10 +2,10 @@
 
 A handler that cannot answer yet returns a Block. `execute.call` makes a Waiter of it and halts the
 client; the client's connection task then waits on the waiter's mailbox, a memory channel of one,
-under a cancel scope with the deadline. Whoever makes the waited-for thing true runs the waiting
-command on its own side (`Waiting.serve`) and puts the reply into the mailbox.
+under a cancel scope with the deadline. Whoever makes the waited-for thing true puts the reply into
+the mailbox (`Waiter.answer`).
 
-1. Waiters on a topic are served in the order in which they came.
+1. Waiters on a topic stand in the order in which they came.
 2. A waiter leaves all its topics the moment it is answered, so an answer is given once.
 3. An answer in the mailbox when the deadline fires is delivered: nothing is lost.
 

@@ -44,8 +44,3 @@ class Clock:
         """Read the clock into `now_ms` and return it."""
         self.now_ms = int(self.time() * 1000)
         return self.now_ms
-
-    @property
-    def is_virtual(self) -> bool:
-        """Whether a clock other than the system's is followed."""
-        return self._virtual is not None

@@ -98,8 +98,8 @@ def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
     """Listen on a unix socket, in place of one that was left there; `mode` 0 leaves its bits."""
     try:
         os.unlink(path)
-    except FileNotFoundError:
-        pass
+    except OSError:
+        pass  # there is none, or bind() says what is wrong
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)

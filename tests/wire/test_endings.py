@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from redis_trio import RedisError, RedisServer, open_redis
+from redis_trio import RedisError, RedisServer, open_redis, serve_redis
 from redis_trio.blocking import Block
 from redis_trio.protocol.reply import Reply
 from tests.interop.compare import plain
@@ -201,3 +202,9 @@ async def test_a_reply_that_cannot_be_encoded_costs_one_connection(
     await until(lambda: len(server.state.clients) == 1)
     assert "internal error" in caplog.text
     assert await other.command("ECHO alive") == b"alive"
+
+
+async def test_a_unix_socket_that_cannot_be_had_says_so(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(OSError, match="opening Unix socket"):
+            await serve_redis(nursery, 0, unixsocket=str(tmp_path))
