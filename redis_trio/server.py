@@ -167,7 +167,7 @@ class RedisServer:
 
         Returns:
           The reply as a Python value of type bytes (simple strings too), int, float, bool, None,
-          list, dict or set.
+          list (sets too, in the order of the reply) or dict.
 
         Raises:
           RedisError: the command was answered with an error.
