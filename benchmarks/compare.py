@@ -237,7 +237,8 @@ def main() -> None:
         write_csv(options.write, "throughput.csv", rows)
     if options.memory:
         rows = memory(targets, 1_000_000)
-        print("\n" + "\n".join(map(line, rows)))
+        print("\n" + line(rows[0]) + "\n|" + "---|" * len(rows[0]))
+        print("\n".join(map(line, rows[1:])))
         if options.write:
             write_csv(options.write, "memory.csv", rows)
 

@@ -113,7 +113,8 @@ def main() -> None:
     ):
         rows += probe(target, options.keys)
     rows += trio.run(host, options.host_seconds)
-    print("\n".join(map(line, rows)))
+    print(line(rows[0]) + "\n|" + "---|" * len(rows[0]))
+    print("\n".join(map(line, rows[1:])))
     if options.write:
         write_csv(options.write, "latency.csv", rows)
 
