@@ -18,7 +18,7 @@ Source: Redis blocked.c (the pusher serves the blocked), networking.c pauseActio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
@@ -44,26 +44,23 @@ class Block:
       topics: what is waited for; the command is run again when one of them is ready.
       timeout_s: how long, None for ever.
       on_timeout: the reply when that time is over.
-      wants: whether a topic that became ready is worth running the command again for.
       args: the command to run then; None for the one that blocked.
       busy_ns: how long the command takes in the statistics if it times out.
     """
 
-    __slots__ = ("args", "busy_ns", "on_timeout", "timeout_s", "topics", "wants")
+    __slots__ = ("args", "busy_ns", "on_timeout", "timeout_s", "topics")
 
     def __init__(
         self,
         topics: Sequence[Topic],
         timeout_s: float | None,
         on_timeout: Reply,
-        wants: Callable[[Topic], bool] | None = None,
         args: Args | None = None,
         busy_ns: int = 0,
     ) -> None:
         self.topics = topics
         self.timeout_s = timeout_s
         self.on_timeout = on_timeout
-        self.wants = wants
         self.args = args
         self.busy_ns = busy_ns
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mypy_extensions import i64
 
-from redis_trio.errors import RedisError
+from redis_trio.errors import RedisError, error_text
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
 
@@ -459,15 +459,11 @@ def _excerpt(word: bytes, limit: int) -> bytes:
     return word.split(b"\0", 1)[0][:limit]
 
 
-def _text(shown: bytes) -> str:
-    return shown.decode("utf-8", "surrogateescape")
-
-
 def unknown_command(table: dict[bytes, Command], args: Args) -> RedisError:
     """The error for a command, or sub-command, that is not in the table."""
     container = table.get(args[0].lower())
     if container is not None:
-        word = _text(_excerpt(args[1], 128))
+        word = error_text(_excerpt(args[1], 128))
         return RedisError(
             f"ERR unknown subcommand '{word}'. Try {container.fullname.upper()} HELP."
         )
@@ -476,5 +472,7 @@ def unknown_command(table: dict[bytes, Command], args: Args) -> RedisError:
         if len(shown) >= 128:
             break
         shown += b"'%s' " % _excerpt(arg, 128 - len(shown))
-    name = _text(_excerpt(args[0], 128))
-    return RedisError(f"ERR unknown command '{name}', with args beginning with: {_text(shown)}")
+    name = error_text(_excerpt(args[0], 128))
+    return RedisError(
+        f"ERR unknown command '{name}', with args beginning with: {error_text(shown)}"
+    )

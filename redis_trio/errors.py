@@ -17,13 +17,18 @@ def wrong_arity(name: str) -> RedisError:
     return RedisError(f"ERR wrong number of arguments for '{name}' command")
 
 
+def error_text(word: bytes) -> str:
+    """Return a client's word for an error text; `encode_error` makes the same bytes of it."""
+    return word.decode("utf-8", "surrogateescape")
+
+
 def wrong_subcommand(args: list[bytes]) -> RedisError:
     """The error for a sub-command with the wrong number of optional arguments.
 
     Source: networking.c addReplySubcommandSyntaxError.
     """
-    name = args[0].upper().decode("utf-8", "surrogateescape")
-    word = args[1][:128].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    name = error_text(args[0].upper())
+    word = error_text(args[1][:128].partition(b"\0")[0])
     return RedisError(
         f"ERR unknown subcommand or wrong number of arguments for '{word}'. Try {name} HELP."
     )

@@ -23,7 +23,7 @@ from redis_trio.client import (
 )
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, SENTINEL, STALE, group
 from redis_trio.commands.connection import BAD_NAME
-from redis_trio.errors import SYNTAX, RedisError, wrong_subcommand
+from redis_trio.errors import SYNTAX, RedisError, error_text, wrong_subcommand
 from redis_trio.help import declare_help
 from redis_trio.protocol.reply import NO_REPLY, OK, Reply, Verbatim
 from redis_trio.protocol.request import Args
@@ -51,10 +51,6 @@ command.container(
 )
 
 
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")
-
-
 def _is_on(word: bytes) -> bool:
     """Read ON or OFF, in any case. Errors: syntax."""
     switch = word.lower()
@@ -67,7 +63,7 @@ def _read_kind(word: bytes) -> str:
     """Read a class of clients. Errors: it is none."""
     kind = _KINDS.get(word.lower())
     if kind is None:
-        raise RedisError(f"ERR Unknown client type '{_text(word)}'")
+        raise RedisError(f"ERR Unknown client type '{error_text(word)}'")
     return kind
 
 
@@ -115,7 +111,7 @@ def _query(client: Client, running: Args | None) -> tuple[int, int, int]:
 
 def _visible(text: bytes) -> str:
     """Return a name as far as Redis prints it: up to a NUL."""
-    return _text(text.partition(b"\0")[0])
+    return error_text(text.partition(b"\0")[0])
 
 
 def client_line(client: Client, running: Args | None) -> str:
@@ -245,7 +241,7 @@ class _Filter:
             self.laddr = value
         elif option == b"user":
             if value != DEFAULT_USER.encode():
-                raise RedisError(f"ERR No such user '{_text(value)}'")
+                raise RedisError(f"ERR No such user '{error_text(value)}'")
             self.user = DEFAULT_USER
         elif option == b"skipme":
             if value.lower() not in (b"yes", b"no"):
@@ -359,8 +355,8 @@ def client_setinfo(client: Client, args: Args) -> Reply:
     """Set the name or the version of the library; an empty one takes it away."""
     attribute = args[2].lower()
     if attribute not in (b"lib-name", b"lib-ver"):
-        raise RedisError(f"ERR Unrecognized option '{_text(args[2])}'")
-    message = f"ERR {_text(args[2])} cannot contain spaces, newlines or special characters."
+        raise RedisError(f"ERR Unrecognized option '{error_text(args[2])}'")
+    message = f"ERR {error_text(args[2])} cannot contain spaces, newlines or special characters."
     check_attribute(args[3], message)
     if attribute == b"lib-name":
         client.lib_name = args[3]

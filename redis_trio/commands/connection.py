@@ -27,7 +27,7 @@ from redis_trio.command import (
     STALE,
     group,
 )
-from redis_trio.errors import SYNTAX, RedisError, wrong_arity
+from redis_trio.errors import SYNTAX, RedisError, error_text, wrong_arity
 from redis_trio.protocol.reply import OK, PONG, Reply, Status
 from redis_trio.protocol.request import Args
 from redis_trio.state import REDIS_VERSION, ServerState
@@ -124,7 +124,7 @@ def hello(client: Client, args: Args) -> Reply:
             check_attribute(name, BAD_NAME)
             i += 2
         else:
-            raise RedisError(f"ERR Syntax error in HELLO option '{_text(args[i])}'")
+            raise RedisError(f"ERR Syntax error in HELLO option '{error_text(args[i])}'")
     if login is not None:
         authenticate(client, login[0], login[1])
     if not client.authenticated:
@@ -147,10 +147,6 @@ def _handshake(client: Client) -> Reply:
         b"role": b"master",
         b"modules": [],
     }
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")
 
 
 @command(
