@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from redis_trio.data.long_double import LongDouble, parse_long_double
-from redis_trio.data.numbers import parse_double, parse_integer
+from redis_trio.data.long_double import LongDouble, ceil_of_product, parse_long_double
+from redis_trio.data.numbers import INTEGER_MAX, parse_double, parse_integer
 from redis_trio.errors import NOT_A_FLOAT, NOT_AN_INTEGER, RedisError
 
 INT_MIN: Final = -(2**31)
@@ -53,6 +53,29 @@ def read_long_double(arg: bytes, message: str = NOT_A_FLOAT) -> LongDouble:
     if value is None:
         raise RedisError(message)
     return value
+
+
+def read_timeout(arg: bytes, unit_ms: int, now_ms: int) -> float | None:
+    """Return the timeout of a blocking command in seconds, rounded up to a ms; None for 0: never.
+
+    Args:
+      unit_ms: 1000, and fractions are allowed, or 1.
+
+    Errors: Redis's, for what is no number, negative or beyond the end of time (timeout.c
+    getTimeoutFromObjectOrReply).
+    """
+    if unit_ms == 1:
+        timeout_ms = read_integer(arg, "ERR timeout is not an integer or out of range")
+    else:
+        seconds = read_long_double(arg, "ERR timeout is not a float or out of range")
+        timeout_ms = ceil_of_product(seconds, unit_ms)
+        if timeout_ms > INTEGER_MAX:
+            raise RedisError("ERR timeout is out of range")
+    if timeout_ms < 0:
+        raise RedisError("ERR timeout is negative")
+    if timeout_ms > INTEGER_MAX - now_ms:
+        raise RedisError("ERR timeout is out of range")
+    return timeout_ms / 1000 if timeout_ms else None
 
 
 def check_attribute(arg: bytes, message: str) -> None:

@@ -18,6 +18,7 @@ from redis_trio.blocking import Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import Command, build_table, rename_command
+from redis_trio.data.thresholds import Thresholds
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
@@ -33,6 +34,19 @@ if TYPE_CHECKING:
     from redis_trio.config import Config
 
 ERROR_CODES_MAX: Final = 128
+THRESHOLDS: Final = [
+    "list-max-listpack-size",
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "set-max-intset-entries",
+    "set-max-listpack-entries",
+    "set-max-listpack-value",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "stream-node-max-bytes",
+    "stream-node-max-entries",
+    "hll-sparse-max-bytes",
+]
 SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
 
 
@@ -114,6 +128,7 @@ class ServerState:
       executable: the program, as INFO shows it; the shell knows better than the default.
       replid, replid2, second_offset: the replication ids, and up to where the second is valid.
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
+      thresholds: up to what size collections have their compact encoding.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
         seconds, once begun.
       idle_ms: before it no client is idle for too long, NEVER if none can be; see idle.py.
@@ -163,6 +178,7 @@ class ServerState:
         "shutdown",
         "start_ms",
         "stats",
+        "thresholds",
         "waiting",
         "wake_keeper",
     )
@@ -185,6 +201,7 @@ class ServerState:
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.waiting = Waiting()
+        self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()
         for name, new_name in config.renamed_commands:
             rename_command(self.commands, name.encode(), new_name.encode())
@@ -215,11 +232,28 @@ class ServerState:
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
         config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
+        config.subscribe(THRESHOLDS, self._follow_thresholds)
+        self._follow_thresholds()
 
     def _follow_config(self) -> None:
         """Keep at hand what hot code asks of the configuration."""
         self.limits.max_bulk_len = self.config.proto_max_bulk_len
         self.latency_tracking = self.config.latency_tracking
+
+    def _follow_thresholds(self) -> None:
+        config = self.config
+        thresholds = self.thresholds
+        thresholds.list_listpack_size = config.list_max_listpack_size
+        thresholds.hash_entries = config.hash_max_listpack_entries
+        thresholds.hash_value = config.hash_max_listpack_value
+        thresholds.set_intset = config.set_max_intset_entries
+        thresholds.set_entries = config.set_max_listpack_entries
+        thresholds.set_value = config.set_max_listpack_value
+        thresholds.zset_entries = config.zset_max_listpack_entries
+        thresholds.zset_value = config.zset_max_listpack_value
+        thresholds.stream_bytes = config.stream_node_max_bytes
+        thresholds.stream_entries = config.stream_node_max_entries
+        thresholds.hll_sparse_bytes = config.hll_sparse_max_bytes
 
     def begin(self) -> None:
         """Begin a unit of work: read the clocks."""

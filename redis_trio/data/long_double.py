@@ -134,6 +134,14 @@ def add(a: LongDouble, b: LongDouble) -> LongDouble | None:
     return (-total[0], total[1]) if mantissa < 0 else total
 
 
+def ceil_of_product(value: LongDouble, factor: int) -> int:
+    """Return value * factor, rounded to a long double and then up to an integer."""
+    mantissa, exponent = _round(abs(value[0]) * factor, value[1])
+    if value[0] < 0:
+        mantissa = -mantissa
+    return mantissa << exponent if exponent >= 0 else -(-mantissa >> -exponent)
+
+
 def format_long_double(value: LongDouble) -> bytes:
     """Return a finite number with up to 17 digits after the dot and no zeros at the end."""
     mantissa, exponent = value
