@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,6 +23,8 @@ _MISSING: Final = (
     errno.EPFNOSUPPORT,
     errno.ENOPROTOOPT,
 )
+UNIX_PATH_MAX: Final = 108 if sys.platform == "linux" else 104
+"""Bytes that a unix socket's address has room for, with the NUL behind it (sun_path)."""
 _TRIES: Final = 20  # to find a port that is free on every address
 
 
@@ -96,6 +99,12 @@ def _listen_one(host: str, port: int, backlog: int) -> socket.socket:
 
 def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
     """Listen on a unix socket, in place of one that was left there; `mode` 0 leaves its bits."""
+    size = len(os.fsencode(path))
+    if size >= UNIX_PATH_MAX:
+        raise OSError(
+            errno.ENAMETOOLONG,
+            f"opening Unix socket: unix socket path too long ({size}), must be under {UNIX_PATH_MAX}",
+        )
     try:
         os.unlink(path)
     except OSError:

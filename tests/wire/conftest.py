@@ -7,7 +7,9 @@ over a stream in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -19,6 +21,14 @@ from tests.wire.talk import Talk
 Connect = Callable[[], Awaitable[Talk]]
 
 TRANSPORTS = ("hub", "stream", "memory")
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """A folder for unix sockets: `tmp_path` may be longer than their addresses can be."""
+    place = "/tmp" if Path("/tmp").is_dir() else None  # TMPDIR may be long too
+    with tempfile.TemporaryDirectory(prefix="redis-trio-", dir=place) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -49,6 +49,12 @@ def environment() -> dict[str, str]:
     return {**inherited, "PYTHONPATH": path}
 
 
+@pytest.fixture
+def tmp_path(socket_folder: Path) -> Path:
+    """The directory of the server, whose socket is in it."""
+    return socket_folder
+
+
 class Running:
     """A server in a process of its own that listens on `socket` in its directory."""
 

@@ -168,10 +168,10 @@ async def test_aclose_lets_replies_out_and_ends_everything(dial: Dial) -> None:
 
 
 async def test_cancelling_the_nursery_leaves_no_task_thread_descriptor_or_file(
-    tmp_path: Path,
+    socket_folder: Path,
     dial: Dial,
 ) -> None:
-    path = tmp_path / "redis.sock"
+    path = socket_folder / "redis.sock"
 
     def descriptors() -> set[str]:
         return set(os.listdir("/proc/self/fd"))
@@ -271,8 +271,8 @@ async def test_an_address_with_a_minus_may_be_missing() -> None:
         assert server.addresses == [("127.0.0.1", server.port)]
 
 
-async def test_unix_socket_and_its_permissions(tmp_path: Path, dial: Dial) -> None:
-    path = tmp_path / "redis.sock"
+async def test_unix_socket_and_its_permissions(socket_folder: Path, dial: Dial) -> None:
+    path = socket_folder / "redis.sock"
     path.touch()  # one left behind is replaced
     async with open_redis(unixsocket=str(path), unixsocketperm="700") as server:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700

@@ -204,7 +204,10 @@ async def test_a_reply_that_cannot_be_encoded_costs_one_connection(
     assert await other.command("ECHO alive") == b"alive"
 
 
-async def test_a_unix_socket_that_cannot_be_had_says_so(tmp_path: Path) -> None:
+async def test_a_unix_socket_that_cannot_be_had_says_so(socket_folder: Path) -> None:
     async with trio.open_nursery() as nursery:
-        with pytest.raises(OSError, match="opening Unix socket"):
-            await serve_redis(nursery, 0, unixsocket=str(tmp_path))
+        with pytest.raises(OSError, match="opening Unix socket: .*: Address already in use"):
+            await serve_redis(nursery, 0, unixsocket=str(socket_folder))
+        too_long = socket_folder / ("x" * 108)
+        with pytest.raises(OSError, match=r"unix socket path too long \(\d+\), must be under \d+"):
+            await serve_redis(nursery, 0, unixsocket=str(too_long))
