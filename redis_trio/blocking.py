@@ -2,12 +2,17 @@
 
 A handler that cannot answer yet returns a Block. `execute.call` makes a Waiter of it and halts the
 client; the client's connection task then waits on the waiter's mailbox, a memory channel of one,
-under a cancel scope with the deadline. Whoever makes the waited-for thing true puts the reply into
-the mailbox (`Waiter.answer`).
+under a cancel scope with the deadline. Who waits for keys stands in line for each of them. When
+such a key changes it is *ready*, and at the end of the command that changed it the waiters' own
+commands run again, on the pusher's side (`execute.serve_ready`), until no key is ready; the reply
+goes into the mailbox (`Waiter.answer`).
 
-1. Waiters on a topic stand in the order in which they came.
-2. A waiter leaves all its topics the moment it is answered, so an answer is given once.
-3. An answer in the mailbox when the deadline fires is delivered: nothing is lost.
+1. Waiters stand in the order in which they came; one whose command blocks again goes to the end.
+2. A line is for one key and one type: whoever is at its head can be served if the key has that
+   type, so waking one costs the same however many wait.
+3. A waiter leaves all its lines the moment it is answered, so an answer is given once.
+4. An answer in the mailbox when the deadline fires, or the wait is cancelled, is delivered: what
+   the command has taken is not lost.
 
 CLIENT PAUSE is another kind of waiting: a command that may not run yet is not begun at all. Its
 client is halted and stands in `ServerState.paused_clients`; when the pause ends its transport goes
@@ -18,7 +23,8 @@ Source: Redis blocked.c (the pusher serves the blocked), networking.c pauseActio
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
@@ -33,36 +39,57 @@ if TYPE_CHECKING:
     from redis_trio.command import Command
     from redis_trio.state import ServerState
 
-Topic: TypeAlias = Hashable
-"""What is waited for: a (database, key) pair, an event."""
+Topic: TypeAlias = tuple[int, bytes]
+"""A key that is waited for: the database's number and the key."""
 
 
 class Block:
     """A handler's "not yet".
 
     Args:
-      topics: what is waited for; the command is run again when one of them is ready.
+      topics: the keys that are waited for; the command is run again when one of them is ready.
       timeout_s: how long, None for ever.
       on_timeout: the reply when that time is over.
+      kind: the name of the type that a key must have.
       args: the command to run then; None for the one that blocked.
+      on_missing: whether to run it also when a key has gone or is of another type.
       busy_ns: how long the command takes in the statistics if it times out.
     """
 
-    __slots__ = ("args", "busy_ns", "on_timeout", "timeout_s", "topics")
+    __slots__ = ("args", "busy_ns", "kind", "on_missing", "on_timeout", "timeout_s", "topics")
 
     def __init__(
         self,
         topics: Sequence[Topic],
         timeout_s: float | None,
         on_timeout: Reply,
+        kind: bytes = b"",
         args: Args | None = None,
+        on_missing: bool = False,
         busy_ns: int = 0,
     ) -> None:
         self.topics = topics
         self.timeout_s = timeout_s
         self.on_timeout = on_timeout
+        self.kind = kind
         self.args = args
+        self.on_missing = on_missing
         self.busy_ns = busy_ns
+
+
+def block_on_keys(
+    client: Client,
+    keys: Sequence[bytes],
+    kind: bytes,
+    timeout_s: float | None,
+    on_timeout: Reply,
+    args: Args | None = None,
+    on_missing: bool = False,
+) -> Block:
+    """Return a Block on keys of the client's database, each of which may be named repeatedly."""
+    db = client.db.index
+    topics = [(db, key) for key in dict.fromkeys(keys)]
+    return Block(topics, timeout_s, on_timeout, kind, args, on_missing)
 
 
 class Waiter:
@@ -70,27 +97,35 @@ class Waiter:
 
     __slots__ = ("_answer", "args", "block", "client", "command", "mailbox", "waiting")
 
-    def __init__(
-        self, client: Client, command: Command, args: Args, block: Block, waiting: Waiting
-    ) -> None:
+    def __init__(self, client: Client, command: Command, args: Args, block: Block) -> None:
         self.client = client
         self.command = command
-        self.args = args if block.args is None else block.args
-        self.block = block
-        self.waiting: Waiting | None = waiting
+        self.waiting: Waiting | None = None
         answer, self.mailbox = trio.open_memory_channel[Reply](1)
         self._answer = answer
+        self.wait_for(block, args)
+
+    def wait_for(self, block: Block, args: Args) -> None:
+        """Stand in the lines of a block, the first or another one; the deadline stays."""
+        self.block = block
+        self.args = args if block.args is None else block.args
+        self.waiting = self.client.server.waiting
+        self.waiting.add(self)
 
     def answer(self, reply: Reply) -> bool:
         """Give the client its reply; False if it has been answered or has gone away."""
         if self.waiting is None:
             return False
         self.cancel()
-        self._answer.send_nowait(reply)
+        self.deliver(reply)
         return True
 
+    def deliver(self, reply: Reply) -> None:
+        """Put the one reply into the mailbox; the waiter has been cancelled before."""
+        self._answer.send_nowait(reply)
+
     def cancel(self) -> None:
-        """Stop waiting: nobody will run the command again."""
+        """Leave all lines: nobody will run the command again."""
         if self.waiting is not None:
             self.waiting.remove(self)
             self.waiting = None
@@ -103,52 +138,94 @@ class Waiter:
     async def wait(self) -> Reply:
         """Wait for the reply, or for the timeout's.
 
-        Cancellation: the waiter leaves its topics; an element that was handed over is not lost,
-        because handing over and waking are one step.
+        Cancellation: the waiter leaves its lines. An answer that was given before the task could
+        notice is returned all the same, since the command has been carried out; the cancellation
+        is delivered at the next checkpoint.
         """
         timeout_s = self.block.timeout_s
         deadline = float("inf") if timeout_s is None else trio.current_time() + timeout_s
         try:
             with trio.CancelScope(deadline=deadline):
-                return await self.mailbox.receive()
-            try:
-                return self.mailbox.receive_nowait()
-            except trio.WouldBlock:
-                self.count()
-                return self.block.on_timeout
+                try:
+                    return await self.mailbox.receive()
+                except trio.Cancelled:
+                    if self.mailbox.statistics().current_buffer_used:
+                        return self.mailbox.receive_nowait()
+                    raise
+            self.count()
+            return self.block.on_timeout
         finally:
             self.cancel()
+
+
+Line: TypeAlias = "OrderedDict[Waiter, None]"
+"""Waiters, oldest first. Looking at the oldest costs O(1), which in a dict it would not."""
 
 
 class Waiting:
     """The blocked clients of one server.
 
     Attributes:
-      waiters: `{topic: {waiter: None}}`, oldest first. Leaving costs O(1) for each topic.
+      lines: `{topic: {kind: waiters}}`. Leaving costs O(1) for each topic.
+      ready: the topics that have changed since `execute.serve_ready` ran, in that order.
       count: number of blocked clients.
     """
 
-    __slots__ = ("count", "waiters")
+    __slots__ = ("count", "lines", "ready")
 
     def __init__(self) -> None:
-        self.waiters: dict[Topic, dict[Waiter, None]] = {}
+        self.lines: dict[Topic, dict[bytes, OrderedDict[Waiter, None]]] = {}
+        self.ready: dict[Topic, None] = {}
         self.count = 0
 
     def add(self, waiter: Waiter) -> None:
         """Put a waiter at the end of the line of each of its topics."""
+        block = waiter.block
         self.count += 1
-        for topic in waiter.block.topics:
-            self.waiters.setdefault(topic, {})[waiter] = None
+        for topic in block.topics:
+            kinds = self.lines.get(topic)
+            if kinds is None:
+                kinds = self.lines[topic] = {}
+            line = kinds.get(block.kind)
+            if line is None:
+                line = kinds[block.kind] = OrderedDict()
+            line[waiter] = None
+        if self.count == 1:
+            waiter.client.server.update_listening()
 
     def remove(self, waiter: Waiter) -> None:
-        """Take a waiter out of every line."""
+        """Take a waiter out of every line; nothing happens if it stands in none."""
+        block = waiter.block
         self.count -= 1
-        for topic in waiter.block.topics:
-            line = self.waiters.get(topic)
-            if line is not None:
-                line.pop(waiter, None)
-                if not line:
-                    del self.waiters[topic]
+        for topic in block.topics:
+            kinds = self.lines[topic]
+            line = kinds[block.kind]
+            del line[waiter]
+            if not line:
+                del kinds[block.kind]
+                if not kinds:
+                    del self.lines[topic]
+        if self.count == 0:
+            waiter.client.server.update_listening()
+
+    def count_on_missing(self) -> int:
+        """Return the number of keys that somebody waits for to go away."""
+        count = 0
+        for kinds in self.lines.values():
+            waiters = [waiter for line in kinds.values() for waiter in line]
+            count += any([waiter.block.on_missing for waiter in waiters])
+        return count
+
+    def signal(self, topic: Topic) -> None:
+        """Note that a key has changed, if anybody waits for it."""
+        if topic in self.lines:
+            self.ready[topic] = None
+
+    def signal_database(self, index: int) -> None:
+        """Note that all keys of a database may have changed."""
+        for topic in self.lines:
+            if topic[0] == index:
+                self.ready[topic] = None
 
 
 def pause(server: ServerState, until_ms: int, everything: bool) -> None:

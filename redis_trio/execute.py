@@ -3,7 +3,8 @@
 `process` takes one request of a client. The checks that can concern a client only in some state of
 it or of the server stand together in `admit`, in Redis's order, and are entered only while a flag
 says that one of them could matter. `call` runs the handler, counts, feeds and replies; it is the
-one place where a RedisError becomes an error reply.
+one place where a RedisError becomes an error reply. After a request `serve_ready` runs the commands
+of blocked clients whose keys have changed: they are part of the order of all commands.
 
 1. One reading of the clock a command: it ends when the next one begins (`ServerState.last_ns`).
 2. What a bug raises is answered as an internal error and logged with the command; that connection
@@ -18,7 +19,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from redis_trio.blocking import Block, Waiter, unpause_if_due
+from redis_trio.blocking import Block, Line, Topic, Waiter, unpause_if_due
 from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
@@ -31,9 +32,10 @@ from redis_trio.command import (
     unknown_command,
 )
 from redis_trio.errors import NOAUTH, RedisError, wrong_arity
+from redis_trio.keyspace.values import type_name
 from redis_trio.protocol.reply import NO_REPLY, Reply
 from redis_trio.protocol.request import Args
-from redis_trio.state import SLOW_NS
+from redis_trio.state import SLOW_NS, ServerState
 
 SECURITY_WARNING_MS: Final = 60_000  # at most one line in the log in so long
 
@@ -45,6 +47,8 @@ def process(client: Client, args: Args) -> None:
         client.reply(reply)
     if client.gated and not client.halted & (BLOCKED | PAUSED):
         client.command_done()
+    if client.server.waiting.ready:
+        serve_ready(client.server)
 
 
 def dispatch(client: Client, args: Args) -> Reply:
@@ -58,11 +62,18 @@ def dispatch(client: Client, args: Args) -> Reply:
         command = lookup(server.commands, args)
         if command is None:
             return _unknown(client, args)
-    client.command = command
     count = len(args)
     arity = command.arity
     if command.handler is None or (arity != count if arity > 0 else count < -arity):
+        client.command = command
         return _reject(client, command, wrong_arity(command.fullname))
+    return run(client, command, args)
+
+
+def run(client: Client, command: Command, args: Args) -> Reply:
+    """Run a command whose number of arguments is right, as a unit of its own; return its reply."""
+    server = client.server
+    client.command = command
     if client.gated or server.gated or command.flags & PROTECTED:
         refusal = admit(client, command, args)
         if refusal is not None:
@@ -192,12 +203,54 @@ def _unknown(client: Client, args: Args) -> Reply:
 
 
 def _block(client: Client, command: Command, args: Args, block: Block) -> None:
-    """Halt the client until somebody answers it."""
-    server = client.server
-    waiter = Waiter(client, command, args, block, server.waiting)
-    server.waiting.add(waiter)
-    client.waiter = waiter
+    """Halt the client until somebody answers it; one that is halted goes on waiting."""
+    if client.waiter is not None:
+        client.waiter.wait_for(block, args)
+        return
+    client.waiter = Waiter(client, command, args, block)
     client.halted |= BLOCKED
+
+
+def serve_ready(server: ServerState) -> None:
+    """Run the commands of blocked clients whose keys have changed, until no key is ready.
+
+    One that is served may make another key ready (BLMOVE). While CLIENT PAUSE holds writes up
+    nobody is served; the keys stay ready.
+
+    Source: blocked.c handleClientsBlockedOnKeys.
+    """
+    waiting = server.waiting
+    while waiting.ready and server.pause_until_ms <= server.clock.now_ms:
+        ready = waiting.ready
+        waiting.ready = {}
+        for topic in ready:
+            kinds = waiting.lines.get(topic)
+            if kinds is not None:
+                _serve_key(server, topic, kinds)
+
+
+def _serve_key(server: ServerState, topic: Topic, kinds: dict[bytes, Line]) -> None:
+    """Run the commands of those who wait for a key, each at most once, while they can be served."""
+    db = server.dbs[topic[0]]
+    key = topic[1]
+    kind = type_name(db.peek(key))
+    line = kinds.get(kind)
+    count = 0 if line is None else len(line)
+    while line and count and type_name(db.peek(key)) == kind:
+        count -= 1
+        _run_again(next(iter(line)))
+    for other, line in list(kinds.items()):
+        if other != kind:
+            for waiter in [waiter for waiter in line if waiter.block.on_missing]:
+                _run_again(waiter)
+
+
+def _run_again(waiter: Waiter) -> None:
+    """Run the command of a blocked client; it has its reply then, or waits again."""
+    waiter.cancel()
+    reply = run(waiter.client, waiter.command, waiter.args)
+    if waiter.waiting is None:
+        waiter.deliver(reply)
 
 
 def _internal_error(client: Client, command: Command, args: Args, exc: Exception) -> RedisError:

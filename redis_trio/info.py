@@ -197,8 +197,8 @@ def _clients(server: ServerState) -> Lines:
         "watching_clients:0",
         f"clients_in_timeout_table:{len(with_timeout)}",
         "total_watched_keys:0",
-        f"total_blocking_keys:{len(waiting.waiters)}",
-        "total_blocking_keys_on_nokey:0",
+        f"total_blocking_keys:{len(waiting.lines)}",
+        f"total_blocking_keys_on_nokey:{waiting.count_on_missing()}",
     ]
 
 

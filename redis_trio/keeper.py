@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import trio
 
 from redis_trio.clock import perf_counter_ns
+from redis_trio.execute import serve_ready
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.state import ServerState
 
@@ -57,6 +58,8 @@ class Keeper:
                 for job in self._jobs:
                     if NEVER < job.next_ms() <= now_ms:
                         job.run()
+                if server.waiting.ready:
+                    serve_ready(server)
                 server.stats.cron_ns += perf_counter_ns() - server.began_ns
                 server.end()
         finally:

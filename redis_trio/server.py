@@ -31,7 +31,7 @@ from redis_trio.client import PAUSED, Client
 from redis_trio.clock import Clock
 from redis_trio.config import Config, ConfigError
 from redis_trio.connection import Connection, SocketConnection, StreamConnection, Turns
-from redis_trio.execute import dispatch
+from redis_trio.execute import dispatch, serve_ready
 from redis_trio.hub import run_hub
 from redis_trio.jobs import standard_jobs
 from redis_trio.keeper import Keeper, awake
@@ -203,6 +203,8 @@ class RedisServer:
         """Run a command as a unit of work."""
         self.state.begin()
         reply = dispatch(client, args)
+        if self.state.waiting.ready:
+            serve_ready(self.state)
         self.state.end()
         return reply
 

@@ -344,6 +344,17 @@ class ServerState:
 
     def key_modified(self, db: Database, key: bytes) -> None:
         """Tell whoever watches, tracks or waits for a key that it changed."""
+        if self.waiting.count:
+            self.waiting.signal((db.index, key))
+
+    def database_modified(self, index: int) -> None:
+        """Tell whoever watches, tracks or waits for a key that any key of a database may have."""
+        if self.waiting.count:
+            self.waiting.signal_database(index)
+
+    def update_listening(self) -> None:
+        """Set `listening` by whether there is anybody to tell of changes."""
+        self.listening = self.waiting.count > 0
 
     def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
         """Fire a keyspace event."""

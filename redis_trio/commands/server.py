@@ -127,6 +127,7 @@ def _flush(client: Client, args: Args, dbs: list[Database]) -> Reply:
     count = 0
     for db in dbs:
         count += db.flush()
+        server.database_modified(db.index)
     if count:
         server.dirty += count
     else:
@@ -156,6 +157,8 @@ def swapdb(client: Client, args: Args) -> Reply:
         raise RedisError("ERR DB index is out of range")
     if first != second:
         server.dbs[first].swap_with(server.dbs[second])
+        server.database_modified(first)
+        server.database_modified(second)
     server.dirty += 1
     return OK
 

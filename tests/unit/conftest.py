@@ -45,6 +45,11 @@ class HearingState(ServerState):
 
     hear: Callable[[int, str, bytes, int], object] | None = None
 
+    def update_listening(self) -> None:
+        super().update_listening()
+        if self.hear is not None:
+            self.listening = True
+
     def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
         if self.hear is not None:
             self.hear(event_class, event, key, db.index)

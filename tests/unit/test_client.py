@@ -49,7 +49,7 @@ def wait_command(state: ServerState) -> None:
     """Give the server a command WAITFOR that blocks, and answers LATE at its timeout."""
 
     def handler(client: Client, args: Args) -> Reply | Block:
-        return Block([args[1]], 10.0, Status(b"LATE"))
+        return Block([(0, args[1])], 10.0, Status(b"LATE"))
 
     declaration = Declaration(
         "WAITFOR",
@@ -546,7 +546,7 @@ def test_unblock_answers_as_the_timeout_does(run: Run, state: ServerState) -> No
     reply = answer(peer)
     assert isinstance(reply, Status)
     assert reply.text == b"LATE"
-    assert state.waiting.waiters == {}
+    assert state.waiting.lines == {}
     assert run(f"CLIENT UNBLOCK {peer.client.id} TIMEOUT") == 0
 
 
@@ -582,7 +582,7 @@ def test_a_blocked_client_that_is_killed_waits_for_nothing_any_more(
     assert (fields["flags"], fields["argv-mem"], fields["cmd"]) == ("b", "8", "waitfor")
     assert run(f"CLIENT KILL ID {peer.client.id}") == 1
     assert peer.client.halted & CLOSING
-    assert (state.waiting.waiters, state.waiting.count) == ({}, 0)
+    assert (state.waiting.lines, state.waiting.count) == ({}, 0)
 
 
 # -- the timeout of idle clients

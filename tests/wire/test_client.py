@@ -81,7 +81,7 @@ class Dial:
 
 
 def _waitfor(client: Client, args: Args) -> Reply | Block:
-    return Block([args[1]], 10.0, Status(b"LATE"))
+    return Block([(0, args[1])], 10.0, Status(b"LATE"))
 
 
 @pytest.fixture(params=["socket", "stream"])

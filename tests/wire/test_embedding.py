@@ -390,13 +390,13 @@ async def test_a_blocked_execute_that_is_cancelled_leaves_no_waiter(
     async with open_redis() as server:
 
         def wait(client: object, args: list[bytes]) -> Block:
-            return Block([b"topic"], 5.0 if len(args) > 1 else None, b"late")
+            return Block([(0, b"topic")], 5.0 if len(args) > 1 else None, b"late")
 
         server.state.commands[b"PING"].handler = wait  # type: ignore[assignment]
         with trio.move_on_after(1) as scope:
             await server.execute("PING")
         assert scope.cancelled_caught
-        assert not server.state.waiting.waiters
+        assert not server.state.waiting.lines
         start = trio.current_time()
         assert await server.execute("PING", "timeout") == b"late"
         assert trio.current_time() - start == pytest.approx(5)
@@ -406,7 +406,7 @@ async def test_a_blocked_client_is_answered_in_order_and_goes_on(dial: Dial) -> 
     async with open_redis() as server:
 
         def wait(client: object, args: list[bytes]) -> Block:
-            return Block([b"topic"], None, None)
+            return Block([(0, b"topic")], None, None)
 
         server.state.commands[b"PING"].handler = wait  # type: ignore[assignment]
         for stream in (
@@ -416,11 +416,11 @@ async def test_a_blocked_client_is_answered_in_order_and_goes_on(dial: Dial) -> 
             await stream.send_all(b"ECHO 1\r\nPING\r\nECHO 3\r\n")
             assert await read(stream, 7) == b"$1\r\n1\r\n"
             await trio.testing.wait_all_tasks_blocked()
-            (waiter,) = server.state.waiting.waiters[b"topic"]
+            (waiter,) = server.state.waiting.lines[0, b"topic"][b""]
             assert waiter.answer(b"2")
             assert not waiter.answer(b"twice")
             assert await read(stream, 14) == b"$1\r\n2\r\n$1\r\n3\r\n"
-            assert not server.state.waiting.waiters
+            assert not server.state.waiting.lines
             await stream.aclose()
 
 
@@ -428,7 +428,7 @@ async def test_a_blocked_client_that_hangs_up_is_gone(dial: Dial) -> None:
     async with open_redis() as server:
 
         def wait(client: object, args: list[bytes]) -> Block:
-            return Block([b"topic"], None, None)
+            return Block([(0, b"topic")], None, None)
 
         server.state.commands[b"PING"].handler = wait  # type: ignore[assignment]
         for in_memory in (False, True):
@@ -436,13 +436,13 @@ async def test_a_blocked_client_that_hangs_up_is_gone(dial: Dial) -> None:
             stream = await (server.connect() if in_memory else dial("127.0.0.1", server.port))
             await stream.send_all(b"PING\r\nECHO more\r\n")
             with trio.fail_after(5):
-                while not server.state.waiting.waiters:
+                while not server.state.waiting.lines:
                     await trio.testing.wait_all_tasks_blocked()
             await stream.aclose()
             with trio.fail_after(5):
                 while server.state.clients:
                     await trio.testing.wait_all_tasks_blocked()
-            assert not server.state.waiting.waiters
+            assert not server.state.waiting.lines
             assert server.state.waiting.count == 0
 
 

@@ -120,7 +120,7 @@ async def test_a_bind_that_fails_leaves_the_old_one() -> None:
 
 
 def _block(client: object, args: list[bytes]) -> Block:
-    return Block([b"topic"], None, None)
+    return Block([(0, b"topic")], None, None)
 
 
 async def test_a_blocked_client_that_sends_more_and_hangs_up_is_gone(
@@ -135,7 +135,7 @@ async def test_a_blocked_client_that_sends_more_and_hangs_up_is_gone(
         await trio.testing.wait_all_tasks_blocked()
     await client.aclose()
     await until(lambda: not server.state.clients)
-    assert not server.state.waiting.waiters
+    assert not server.state.waiting.lines
 
 
 async def test_a_connect_that_is_cancelled_leaves_no_client() -> None:
@@ -174,7 +174,7 @@ async def test_a_call_that_waits_ends_with_the_server(paused: bool) -> None:
             await trio.testing.wait_all_tasks_blocked()
             await server.aclose()
     assert refused
-    assert not server.state.waiting.waiters
+    assert not server.state.waiting.lines
 
 
 async def test_a_paused_call_that_is_cancelled_is_forgotten() -> None:
