@@ -1,0 +1,814 @@
+"""The sorted set: members with a score each, in the order of (score, member).
+
+Two structures hold the same members. An index maps each to its score: a dict while the encoding is
+listpack, a `Table` while it is skiplist. The order is kept in blocks of up to BLOCK_MAX entries,
+each of two parallel lists, scores and members, so that a range is a few slices and an insertion
+moves one block. A Fenwick tree of the blocks' lengths (`_Counts`) turns ranks into places; it
+exists only while somebody asks for ranks.
+
+1. Equal scores (-0.0 and 0.0 are equal) are ordered by member; NaN never gets in.
+2. A place is an i64, `block << 32 | offset`, so places compare like ranks. It is valid until the
+   next change. The end of the set is the length of the last block in the last block; no other
+   block's length is a place.
+3. There is at least one block, and none is empty but the only one.
+4. Index and blocks share the float object of a score: an entry costs 32 bytes less.
+5. A listpack keeps scores as text, where -0 is 0; a skiplist keeps -0.
+
+Costs, n members, m returned or removed: look up a score O(1); add, remove, rank, start of a range
+O(log n); pop at either end O(1) amortised.
+
+Source: Redis t_zset.c (zsetAdd for the conversions, zslNthInRange and its relatives for ranges).
+"""
+
+from __future__ import annotations
+
+from sys import getsizeof
+from typing import ClassVar, Final, cast
+
+from mypy_extensions import i64
+
+from redis_trio.data.table import Table
+from redis_trio.data.thresholds import Thresholds
+
+BLOCK_MAX: Final = 512
+_BLOCK_MERGE: Final = 64  # a block shorter than that is united with a neighbour ...
+_BLOCK_MERGED: Final = 320  # ... unless both together are longer than that
+_BLOCK_BUILT: Final = 384  # length of the blocks of a set that is built at once
+_CHANGES_MAX: Final = 16  # noted before a tree of few blocks is given up
+
+# What `add` did.
+SAME: Final = 0
+ADDED: Final = 1
+UPDATED: Final = 2
+
+
+class ScoreRange:
+    """Scores from `min` to `max`, without the bounds where `minex` or `maxex` says so."""
+
+    __slots__ = ("max", "maxex", "min", "minex")
+
+    def __init__(self, min: float, minex: bool, max: float, maxex: bool) -> None:  # noqa: A002
+        self.min = min
+        self.minex = minex
+        self.max = max
+        self.maxex = maxex
+
+
+class LexRange:
+    """Members from `min` to `max` (None: no bound) in the order of their bytes.
+
+    Attributes:
+      minex, maxex: whether the bound itself is left out.
+      empty: nothing is in the range: its lower bound is `+`, or its upper bound is `-`.
+    """
+
+    __slots__ = ("empty", "max", "maxex", "min", "minex")
+
+    def __init__(
+        self,
+        min: bytes | None,  # noqa: A002
+        minex: bool,
+        max: bytes | None,  # noqa: A002
+        maxex: bool,
+        empty: bool = False,
+    ) -> None:
+        self.min = min
+        self.minex = minex
+        self.max = max
+        self.maxex = maxex
+        self.empty = empty
+
+
+class _Counts:
+    """How many entries are in front of each block: a Fenwick tree, and changes not yet in it.
+
+    Changes are only noted until somebody asks, for most are made while nobody asks for ranks; when
+    so many are noted that building the tree again is as cheap, it is given up (`note`).
+    """
+
+    __slots__ = ("_changes", "_limit", "_tree")
+
+    def __init__(self, blocks: list[list[bytes]]) -> None:
+        size: i64 = len(blocks)
+        tree: list[int] = [0] * (size + 1)
+        i: i64 = 1
+        while i <= size:
+            total = tree[i] + len(blocks[i - 1])
+            tree[i] = total
+            above = i + (i & -i)
+            if above <= size:
+                tree[above] += total
+            i += 1
+        self._tree = tree
+        self._changes: list[int] = []
+        self._limit: i64 = _CHANGES_MAX + (size >> 4)
+
+    def note(self, block: i64, delta: i64) -> bool:
+        """Note that a block is one longer or shorter; False: the tree is not worth keeping."""
+        changes = self._changes
+        changes.append(block + 1 if delta > 0 else -(block + 1))
+        return len(changes) < self._limit
+
+    def _settle(self) -> None:
+        tree = self._tree
+        size: i64 = len(tree)
+        for change in self._changes:
+            i: i64 = change if change > 0 else -change
+            delta = 1 if change > 0 else -1
+            while i < size:
+                tree[i] += delta
+                i += i & -i
+        self._changes = []
+
+    def before(self, block: i64) -> i64:
+        """Return how many entries are in front of a block."""
+        if self._changes:
+            self._settle()
+        tree = self._tree
+        total: i64 = 0
+        while block:
+            total += tree[block]
+            block &= block - 1
+        return total
+
+    def place(self, rank: i64) -> i64:
+        """Return the place of an entry that is there."""
+        if self._changes:
+            self._settle()
+        tree = self._tree
+        size: i64 = len(tree)
+        bit: i64 = 1
+        while bit << 1 < size:
+            bit <<= 1
+        block: i64 = 0
+        while bit:
+            above = block + bit
+            if above < size:
+                count: i64 = tree[above]
+                if count <= rank:
+                    rank -= count
+                    block = above
+            bit >>= 1
+        return block << 32 | rank
+
+
+class SortedSet:
+    """A sorted set.
+
+    Attributes:
+      count: number of members.
+      table: `{member: score}` while the encoding is skiplist, else None. Do not change it.
+    """
+
+    __slots__ = ("_counts", "_members", "_scores", "_small", "count", "table")
+
+    type_name: ClassVar[bytes] = b"zset"
+
+    def __init__(self) -> None:
+        self.count: i64 = 0
+        self.table: Table | None = None
+        self._small: dict[bytes, object] | None = {}
+        self._scores: list[list[object]] = [[]]
+        self._members: list[list[bytes]] = [[]]
+        self._counts: _Counts | None = None
+
+    # -- the keyspace's questions
+
+    def __len__(self) -> int:
+        return self.count
+
+    def encoding(self) -> bytes:
+        """Return the encoding: `listpack` or `skiplist`."""
+        return b"listpack" if self.table is None else b"skiplist"
+
+    def copy(self) -> SortedSet:
+        """Return an equal set that shares nothing that can change."""
+        other = SortedSet()
+        other.count = self.count
+        other._scores = [scores.copy() for scores in self._scores]
+        other._members = [members.copy() for members in self._members]
+        if self._small is not None:
+            other._small = self._small.copy()
+        else:
+            other._index()
+        return other
+
+    def free_effort(self) -> int:
+        """Return about how many allocations the set consists of."""
+        return 1 if self.table is None else self.count
+
+    def free_some(self, limit: int) -> int:
+        """Free up to about `limit` members; nothing else may be done with the set afterwards."""
+        table = self.table
+        if table is None:
+            freed: int = self.count
+            self.count = 0
+            self._small = None
+            self._scores = []
+            self._members = []
+            return freed
+        freed = 0
+        while self._members and freed < limit:
+            freed += len(self._members.pop())
+            self._scores.pop()
+        if not freed:
+            freed = table.free_some(limit)
+            self.count = table.count
+        return freed
+
+    def memory_bytes(self, samples: int) -> int:
+        """Return about how many bytes the set takes.
+
+        Args:
+          samples: how many members are measured for the mean size of one, 0: all.
+        """
+        size = getsizeof(self) + getsizeof(self._scores) + getsizeof(self._members)
+        blocks: int = len(self._members)
+        measured = blocks if samples == 0 else min(blocks, samples)
+        of_blocks = 0
+        for i in range(measured):
+            of_blocks += getsizeof(self._members[i]) + getsizeof(self._scores[i])
+        size += of_blocks * blocks // measured
+        if self._small is not None:
+            size += getsizeof(self._small)
+        else:
+            size += 38 * self.count  # of an entry of a Table, on average
+        of_members = seen = 0
+        for members in self._members:
+            for member in members:
+                of_members += getsizeof(member) + getsizeof(1.0)
+                seen += 1
+                if seen == samples:
+                    return size + of_members * self.count // seen
+        return size + of_members
+
+    # -- single members
+
+    def __contains__(self, member: bytes) -> bool:
+        return self._find(member) is not None
+
+    def get(self, member: bytes) -> float | None:
+        """Return the score of a member, None if it is not there."""
+        found = self._find(member)
+        return None if found is None else cast(float, found)
+
+    def score_object(self, member: bytes) -> object:
+        """Return what `get` does without taking the float out of its object, for hot code."""
+        return self._find(member)
+
+    def add(self, member: bytes, score: float, thresholds: Thresholds) -> int:
+        """Add a member, or give it another score; return ADDED, UPDATED or SAME."""
+        found = self._find(member)
+        if found is None:
+            self.insert(member, score, thresholds)
+            return ADDED
+        old = cast(float, found)
+        if old == score:
+            return SAME
+        self.move(member, old, score)
+        return UPDATED
+
+    def insert(self, member: bytes, score: float, thresholds: Thresholds) -> None:
+        """Add a member that is not there, converting a listpack that gets too big."""
+        table = self.table
+        if table is None and (
+            self.count >= thresholds.zset_entries or len(member) > thresholds.zset_value
+        ):
+            self.convert()
+            table = self.table
+        if table is None:
+            score += 0.0  # which makes 0.0 of -0.0
+        boxed: object = score
+        if table is None:
+            small = self._small
+            assert small is not None
+            small[member] = boxed
+        else:
+            table.set(member, boxed)
+        self.count += 1
+        self._insert(member, score, boxed)
+
+    def move(self, member: bytes, old: float, score: float) -> None:
+        """Give a member whose score is `old` another one."""
+        table = self.table
+        if table is None:
+            score += 0.0
+        boxed: object = score
+        if table is None:
+            small = self._small
+            assert small is not None
+            small[member] = boxed
+        else:
+            table.directory[hash(member) & table.mask][member] = boxed
+        place = self._place(old, member)
+        block = place >> 32
+        offset = place & 0xFFFFFFFF
+        scores = self._scores[block]
+        if (
+            0 < offset < len(scores) - 1
+            and cast(float, scores[offset - 1]) < score < cast(float, scores[offset + 1])
+        ):
+            scores[offset] = boxed
+            return
+        member = self._members[block][offset]  # the object that the index has as its key
+        self._remove(block, offset)
+        self._insert(member, score, boxed)
+
+    def remove(self, member: bytes) -> bool:
+        """Remove a member; return whether it was there."""
+        found = self._find(member)
+        if found is None:
+            return False
+        place = self._place(cast(float, found), member)
+        self._forget(member)
+        self.count -= 1
+        self._remove(place >> 32, place & 0xFFFFFFFF)
+        return True
+
+    def pop(self, last: bool) -> tuple[bytes, float]:
+        """Remove the first, or the last, member and return it with its score."""
+        block: i64 = len(self._members) - 1 if last else 0
+        offset: i64 = len(self._members[block]) - 1 if last else 0
+        member = self._members[block][offset]
+        score = cast(float, self._scores[block][offset])
+        self._forget(member)
+        self.count -= 1
+        self._remove(block, offset)
+        return member, score
+
+    def rank(self, member: bytes) -> int:
+        """Return how many members are in front of one, -1 if it is not there."""
+        found = self._find(member)
+        if found is None:
+            return -1
+        return self.rank_of(self._place(cast(float, found), member))
+
+    def item_at(self, rank: i64) -> tuple[bytes, float]:
+        """Return a member and its score by its rank, from 0 to the number of members less one."""
+        place = self.place_of(rank)
+        block = place >> 32
+        offset = place & 0xFFFFFFFF
+        return self._members[block][offset], cast(float, self._scores[block][offset])
+
+    # -- places and ranges
+
+    def place_of(self, rank: i64) -> i64:
+        """Return the place of an entry, or of the end, by its rank."""
+        if rank < len(self._members[0]):
+            return rank
+        last: i64 = len(self._members) - 1
+        in_front = self.count - len(self._members[last])
+        if rank >= in_front:
+            return last << 32 | (rank - in_front)
+        return self._counted().place(rank)
+
+    def rank_of(self, place: i64) -> i64:
+        """Return the rank of a place."""
+        block = place >> 32
+        if block == 0:
+            return place
+        if block == len(self._members) - 1:
+            return self.count - len(self._members[block]) + (place & 0xFFFFFFFF)
+        return self._counted().before(block) + (place & 0xFFFFFFFF)
+
+    def end(self) -> i64:
+        """Return the place of the end."""
+        last: i64 = len(self._members) - 1
+        return last << 32 | len(self._members[last])
+
+    def score_place(self, score: float, after: bool) -> i64:
+        """Return the first place whose score is not less, or is greater if `after`."""
+        blocks = self._scores
+        low: i64 = 0
+        high: i64 = len(blocks) - 1
+        while low < high:
+            mid = (low + high) >> 1
+            at = cast(float, blocks[mid][-1])
+            if at < score or (after and at == score):
+                low = mid + 1
+            else:
+                high = mid
+        scores = blocks[low]
+        block = low
+        low = 0
+        high = len(scores)
+        while low < high:
+            mid = (low + high) >> 1
+            at = cast(float, scores[mid])
+            if at < score or (after and at == score):
+                low = mid + 1
+            else:
+                high = mid
+        return block << 32 | low
+
+    def lex_place(self, member: bytes, after: bool) -> i64:
+        """Return the first place whose member is not less, or is greater if `after`.
+
+        For sets whose scores are all the same.
+        """
+        blocks = self._members
+        low: i64 = 0
+        high: i64 = len(blocks) - 1
+        while low < high:
+            mid = (low + high) >> 1
+            if _is_before(blocks[mid][-1], member, after):
+                low = mid + 1
+            else:
+                high = mid
+        members = blocks[low]
+        block = low
+        low = 0
+        high = len(members)
+        while low < high:
+            mid = (low + high) >> 1
+            if _is_before(members[mid], member, after):
+                low = mid + 1
+            else:
+                high = mid
+        return block << 32 | low
+
+    def score_span(self, range_: ScoreRange) -> tuple[i64, i64]:
+        """Return the places where a range of scores begins and ends."""
+        start = self.score_place(range_.min, range_.minex)
+        stop = self.score_place(range_.max, not range_.maxex)
+        return start, stop
+
+    def lex_span(self, range_: LexRange, reverse: bool) -> tuple[i64, i64]:
+        """Return the places where a range of members begins and ends.
+
+        It is only defined for a set whose scores are all the same; for others a listpack does what
+        a walk along it does, from the end if `reverse`, and of a skiplist nothing is said.
+        """
+        if range_.empty:
+            return 0, 0
+        if self.table is None and self.count and self._scores_differ():
+            return self._walked_lex_span(range_, reverse)
+        start: i64 = 0
+        stop = self.end()
+        if range_.min is not None:
+            start = self.lex_place(range_.min, range_.minex)
+        if range_.max is not None:
+            stop = self.lex_place(range_.max, not range_.maxex)
+        return start, stop
+
+    def _scores_differ(self) -> bool:
+        return cast(float, self._scores[0][0]) != cast(float, self._scores[-1][-1])
+
+    def _walked_lex_span(self, range_: LexRange, reverse: bool) -> tuple[i64, i64]:
+        """The span that Redis finds going from one entry to the next (t_zset.c zzl*Lex*)."""
+        members = self.members(0, self.end())
+        if (
+            not _is_above_min(members[-1], range_)
+            or not _is_below_max(members[0], range_)
+            or _is_void(range_)
+        ):
+            return 0, 0
+        size: i64 = len(members)
+        if not reverse:
+            start: i64 = 0
+            while start < size and not _is_above_min(members[start], range_):
+                start += 1
+            stop = start
+            while stop < size and _is_below_max(members[stop], range_):
+                stop += 1
+        else:
+            stop = size
+            while stop and not _is_below_max(members[stop - 1], range_):
+                stop -= 1
+            start = stop
+            while start and _is_above_min(members[start - 1], range_):
+                start -= 1
+        return self.place_of(start), self.place_of(stop)
+
+    def count_between(self, start: i64, stop: i64) -> i64:
+        """Return how many members are between two places."""
+        if stop <= start:
+            return 0
+        block = start >> 32
+        last = stop >> 32
+        if block == last:
+            return stop - start
+        if last - block > 8:
+            return self.rank_of(stop) - self.rank_of(start)
+        total = (stop & 0xFFFFFFFF) - (start & 0xFFFFFFFF)
+        while block < last:
+            total += len(self._members[block])
+            block += 1
+        return total
+
+    def advance(self, start: i64, stop: i64, offset: i64) -> i64:
+        """Return the place `offset` entries behind `start`, or `stop` if that comes first."""
+        rank = self.rank_of(start) + offset
+        return stop if rank >= self.rank_of(stop) else self.place_of(rank)
+
+    def retreat(self, start: i64, stop: i64, offset: i64) -> i64:
+        """Return the place `offset` entries in front of `stop`, or `start` if that comes first."""
+        rank = self.rank_of(stop) - offset
+        return start if rank <= self.rank_of(start) else self.place_of(rank)
+
+    def members(self, start: i64, stop: i64, reverse: bool = False) -> list[bytes]:
+        """Return the members between two places, the last first if `reverse`."""
+        block = start >> 32
+        last = stop >> 32
+        offset = start & 0xFFFFFFFF
+        end = stop & 0xFFFFFFFF
+        found: list[bytes]
+        if block >= last:
+            found = self._members[block][offset:end] if start < stop else []
+        else:
+            found = self._members[block][offset:]
+            block += 1
+            while block < last:
+                found += self._members[block]
+                block += 1
+            found += self._members[last][:end]
+        if reverse:
+            found.reverse()
+        return found
+
+    def items(self, start: i64, stop: i64, reverse: bool = False) -> list[tuple[bytes, float]]:
+        """Return (member, score) between two places, the last first if `reverse`."""
+        found: list[tuple[bytes, float]] = []
+        block = start >> 32
+        last = stop >> 32
+        offset = start & 0xFFFFFFFF
+        while block <= last:
+            members = self._members[block]
+            scores = self._scores[block]
+            end: i64 = stop & 0xFFFFFFFF if block == last else len(members)
+            while offset < end:
+                found.append((members[offset], cast(float, scores[offset])))
+                offset += 1
+            offset = 0
+            block += 1
+        if reverse:
+            found.reverse()
+        return found
+
+    def all_items(self) -> list[tuple[bytes, float]]:
+        """Return every (member, score), in order."""
+        return self.items(0, self.end())
+
+    def delete_between(self, start: i64, stop: i64) -> int:
+        """Remove the members between two places; return how many there were."""
+        if stop <= start:
+            return 0
+        removed = 0
+        first = start >> 32
+        last = stop >> 32
+        block = first
+        while block <= last:
+            members = self._members[block]
+            offset: i64 = start & 0xFFFFFFFF if block == first else 0
+            end: i64 = stop & 0xFFFFFFFF if block == last else len(members)
+            for i in range(offset, end):
+                self._forget(members[i])
+            removed += end - offset
+            del members[offset:end]
+            del self._scores[block][offset:end]
+            block += 1
+        self.count -= removed
+        if first == last:
+            self._tidy(first)
+            self._counts = None
+        else:
+            del self._members[first + 1 : last]
+            del self._scores[first + 1 : last]
+            self._tidy(first + 1)
+            if first < len(self._members):
+                self._tidy(first)
+            self._counts = None
+        return removed
+
+    # -- conversions
+
+    def convert(self) -> None:
+        """Make the encoding skiplist, which it stays."""
+        if self.table is None:
+            self._index()
+
+    def convert_for(self, count: int, thresholds: Thresholds) -> None:
+        """Make the encoding skiplist if so many members, expected in one go, ask for it."""
+        if self.table is None and count > thresholds.zset_entries:
+            self._index()
+
+    def _index(self) -> None:
+        """Build the table from the blocks, in place of the dict."""
+        table = Table()
+        for i in range(len(self._members)):
+            members = self._members[i]
+            scores = self._scores[i]
+            for j in range(len(members)):
+                table.set(members[j], scores[j])
+        self.table = table
+        self._small = None
+
+    # -- inside
+
+    def _find(self, member: bytes) -> object:
+        """Return the score of a member as the object that holds it, None if it is not there."""
+        table = self.table
+        if table is not None:
+            return table.directory[hash(member) & table.mask].get(member)
+        small = self._small
+        assert small is not None
+        return small.get(member)
+
+    def _forget(self, member: bytes) -> None:
+        """Take a member out of the index."""
+        table = self.table
+        if table is not None:
+            table.pop(member)
+        else:
+            small = self._small
+            assert small is not None
+            del small[member]
+
+    def _place(self, score: float, member: bytes) -> i64:
+        """Return the place of an entry, or the one that a new one is to have."""
+        blocks = self._scores
+        low: i64 = 0
+        high: i64 = len(blocks) - 1
+        while low < high:
+            mid = (low + high) >> 1
+            at = cast(float, blocks[mid][-1])
+            if at < score or (at == score and self._members[mid][-1] < member):
+                low = mid + 1
+            else:
+                high = mid
+        scores = blocks[low]
+        members = self._members[low]
+        block = low
+        low = 0
+        high = len(scores)
+        while low < high:
+            mid = (low + high) >> 1
+            at = cast(float, scores[mid])
+            if at < score or (at == score and members[mid] < member):
+                low = mid + 1
+            else:
+                high = mid
+        return block << 32 | low
+
+    def _insert(self, member: bytes, score: float, boxed: object) -> None:
+        """Put an entry into its block."""
+        place = self._place(score, member)
+        block = place >> 32
+        offset = place & 0xFFFFFFFF
+        scores = self._scores[block]
+        members = self._members[block]
+        size: i64 = len(scores)
+        if size < BLOCK_MAX:
+            if offset == size:
+                scores.append(boxed)
+                members.append(member)
+            else:
+                scores.insert(offset, boxed)
+                members.insert(offset, member)
+            counts = self._counts
+            if counts is not None and not counts.note(block, 1):
+                self._counts = None
+            return
+        self._counts = None
+        if offset == size:  # behind everything: blocks that fill in order stay full
+            self._scores.append([boxed])
+            self._members.append([member])
+            return
+        scores.insert(offset, boxed)
+        members.insert(offset, member)
+        half: i64 = BLOCK_MAX // 2
+        self._scores.insert(block + 1, scores[half:])
+        self._members.insert(block + 1, members[half:])
+        del scores[half:]
+        del members[half:]
+
+    def _remove(self, block: i64, offset: i64) -> None:
+        """Take an entry out of its block."""
+        members = self._members[block]
+        del members[offset]
+        del self._scores[block][offset]
+        if len(members) < _BLOCK_MERGE and len(self._members) > 1:
+            self._tidy(block)
+        counts = self._counts
+        if counts is not None and not counts.note(block, -1):
+            self._counts = None
+
+    def _tidy(self, block: i64) -> None:
+        """Drop a block that is empty; unite one that is short with a neighbour if that is too."""
+        blocks: i64 = len(self._members)
+        size: i64 = len(self._members[block])
+        if blocks == 1 or size >= _BLOCK_MERGE:
+            return
+        if size:
+            if block + 1 < blocks and size + len(self._members[block + 1]) <= _BLOCK_MERGED:
+                block += 1
+            elif block == 0 or size + len(self._members[block - 1]) > _BLOCK_MERGED:
+                return
+            self._members[block - 1] += self._members[block]
+            self._scores[block - 1] += self._scores[block]
+        del self._members[block]
+        del self._scores[block]
+        self._counts = None
+
+    def _counted(self) -> _Counts:
+        counts = self._counts
+        if counts is None:
+            counts = self._counts = _Counts(self._members)
+        return counts
+
+
+def _is_before(at: bytes, member: bytes, after: bool) -> bool:
+    return at <= member if after else at < member
+
+
+def _is_above_min(member: bytes, range_: LexRange) -> bool:
+    if range_.min is None:
+        return True
+    return member > range_.min if range_.minex else member >= range_.min
+
+
+def _is_below_max(member: bytes, range_: LexRange) -> bool:
+    if range_.max is None:
+        return True
+    return member < range_.max if range_.maxex else member <= range_.max
+
+
+def _is_void(range_: LexRange) -> bool:
+    """Whether nothing can be between the bounds."""
+    low = range_.min
+    high = range_.max
+    if low is None or high is None:
+        return False
+    return low > high or (low == high and (range_.minex or range_.maxex))
+
+
+def from_scores(scores: dict[bytes, float], thresholds: Thresholds) -> SortedSet:
+    """Return a set of these members: a listpack if all of them fit into one."""
+    entries = [(score, member) for member, score in scores.items()]
+    entries.sort()
+    fits = len(entries) <= thresholds.zset_entries
+    if fits:
+        longest = thresholds.zset_value
+        for member in scores:
+            if len(member) > longest:
+                fits = False
+                break
+    return _built(entries, fits)
+
+
+def from_items(
+    items: list[tuple[bytes, float]], is_skiplist: bool, thresholds: Thresholds
+) -> SortedSet:
+    """Return a set to which members, all different and in any order, were added in turn.
+
+    Args:
+      is_skiplist: that is the encoding from the beginning; else a listpack is converted when it
+        gets too big, having made 0 of -0 in what it got till then.
+    """
+    in_listpack: i64 = 0 if is_skiplist else thresholds.zset_entries
+    longest = thresholds.zset_value
+    entries: list[tuple[float, bytes]] = []
+    for member, score in items:
+        if in_listpack:
+            if len(member) > longest:
+                in_listpack = 0
+                is_skiplist = True
+            else:
+                in_listpack -= 1
+                score += 0.0
+        else:
+            is_skiplist = True
+        entries.append((score, member))
+    entries.sort()
+    return _built(entries, not is_skiplist)
+
+
+def _built(entries: list[tuple[float, bytes]], is_listpack: bool) -> SortedSet:
+    """Return a set of entries that are in order."""
+    built = SortedSet()
+    built.count = len(entries)
+    scores: list[object] = built._scores[0]
+    members = built._members[0]
+    small = built._small
+    assert small is not None
+    table = None if is_listpack else Table()
+    size: i64 = 0
+    for score, member in entries:
+        if size == _BLOCK_BUILT:
+            scores = []
+            members = []
+            built._scores.append(scores)
+            built._members.append(members)
+            size = 0
+        boxed: object = score + 0.0 if is_listpack else score
+        scores.append(boxed)
+        members.append(member)
+        size += 1
+        if table is None:
+            small[member] = boxed
+        else:
+            table.set(member, boxed)
+    if table is not None:
+        built.table = table
+        built._small = None
+    return built
