@@ -12,4 +12,6 @@ from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import objects as objects
 from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
+from redis_trio.commands import set as set  # noqa: A004
+from redis_trio.commands import set_operations as set_operations
 from redis_trio.commands import string as string

@@ -22,6 +22,7 @@ Source: Fagin et al., Extendible hashing, 1979; the scan order is that of Redis 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SPLIT_AT: Final = 85  # entries that a dict of 128 slots takes before it grows
 MERGE_AT: Final = 20
 MERGED_MAX: Final = 42
+SAMPLED_SHARDS: Final = 16  # of which the size is taken to estimate the size of all
 SCAN_BITS: Final = 62  # a scan tells keys apart by that many bits of their hash at most
 
 Shard = dict[bytes, object]
@@ -129,6 +131,44 @@ class Table:
                 return next(islice(shard, place, None))
             place -= len(shard)
         raise LookupError("the table is empty")
+
+    def pop_random(self, rng: Random) -> bytes:
+        """Remove a key, each with the same probability, and return it; as `random_key`."""
+        key = self.random_key(rng)
+        self.pop(key)
+        return key
+
+    def copy(self) -> Table:
+        """Return a table of the same keys and the same values, in the same shards."""
+        other = Table()
+        depths = self._depths
+        directory: list[Shard] = []
+        for slot in range(len(depths)):
+            first = slot & ((1 << depths[slot]) - 1)
+            directory.append(self.directory[slot].copy() if first == slot else directory[first])
+        other.directory = directory
+        other._depths = bytearray(depths)
+        other._at_max = self._at_max
+        other._widest = self._widest
+        other.depth = self.depth
+        other.mask = self.mask
+        other.count = self.count
+        return other
+
+    def container_bytes(self) -> int:
+        """Return about how much memory the table takes without its keys and values, in O(1).
+
+        A shard to which several slots refer counts in part for each of them.
+        """
+        directory = self.directory
+        slots = len(directory)
+        step = max(1, slots // SAMPLED_SHARDS)
+        total = 0.0
+        for slot in range(0, slots, step):
+            total += sys.getsizeof(directory[slot]) / (1 << (self.depth - self._depths[slot]))
+        shards = total * slots / len(range(0, slots, step))
+        own = sys.getsizeof(self) + sys.getsizeof(directory) + sys.getsizeof(self._depths)
+        return own + int(shards)
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Return the next cursor (0 at the end) and about `count` keys from `cursor` on.
