@@ -1,0 +1,379 @@
+"""The same random commands on this server and on a real redis-server, and equal replies.
+
+    python -m tests.fuzz.differential --commands 200000 --seed 1 [--groups list,hash] [--length 60]
+
+Both servers are started with small thresholds, so that encodings convert all the time. A sequence
+is sent in one pipeline to both, on connections of RESP2 and RESP3 in turn, and the replies are
+compared byte for byte; then the whole data is, by DEBUG DIGEST-VALUE and by reading it. Replies
+that differ are compared once more as `same` allows: what is random or in the order of a hash table,
+and what changed between Redis 7.0, the real server, and 7.4 (CHANGED). A sequence that fails is
+made as short as possible before it is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis_trio.protocol.reply import RedisError, Reply
+from tests.fuzz.grammar import Command, Generator
+from tests.interop.compare import Peer, encode, parse, plain
+
+OPTIONS = {
+    "list-max-listpack-size": "6",
+    "hash-max-listpack-entries": "8",
+    "hash-max-listpack-value": "24",
+    "set-max-intset-entries": "8",
+    "zset-max-listpack-entries": "8",
+    "zset-max-listpack-value": "24",
+    "stream-node-max-entries": "4",
+    "hll-sparse-max-bytes": "60",
+}
+"""Both servers' thresholds."""
+OURS = {"set-max-listpack-entries": "8", "set-max-listpack-value": "24"}
+"""Redis 7.0 does not have these."""
+LENGTH = 60
+
+CHANGED: list[tuple[str, str, str]] = []
+"""(command, error of 7.0, error of 7.4); the command `*` is any."""
+REFUSED = [
+    (
+        {b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN"},
+        "ERR invalid cursor",
+    ),  # 7.0 takes what strtoul() does
+]
+"""(commands, error of 7.4 where 7.0 has none)."""
+
+UNORDERED = set(
+    b"HGETALL HKEYS HVALS SMEMBERS SUNION SINTER SDIFF KEYS SCAN SSCAN HSCAN ZSCAN SORT "
+    b"SORT_RO".split()
+)
+"""Their elements come in the order of a hash table, if the key has one."""
+RANDOM = set(b"SRANDMEMBER HRANDFIELD ZRANDMEMBER SPOP RANDOMKEY".split())
+DOUBLES = set(
+    b"ZADD ZINCRBY ZSCORE ZMSCORE ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZPOPMIN ZPOPMAX "
+    b"ZMPOP ZUNION ZINTER ZDIFF ZSCAN ZRANDMEMBER GEOPOS GEORADIUS GEORADIUS_RO "
+    b"GEORADIUSBYMEMBER GEOSEARCH".split()
+)
+"""7.0 writes doubles with 17 digits, 7.4 with as few as it takes."""
+CLOCKS = set(b"TTL PTTL".split())
+
+
+class Difference(AssertionError):
+    """Two servers that do not agree."""
+
+
+def numbers(value: object) -> object:
+    """Return a plain reply with numbers in the place of the strings that are some."""
+    if isinstance(value, bytes):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return [numbers(item) for item in value]
+    return value
+
+
+def flat(value: object) -> list[str]:
+    """Return everything in a plain reply, sorted."""
+    if isinstance(value, dict):
+        return sorted(text for item in value.items() for text in flat(list(item)))
+    if isinstance(value, list | tuple):
+        return sorted(text for item in value for text in flat(item))
+    return [repr(value)]
+
+
+def unordered(name: bytes, value: object) -> object:
+    """Return a plain reply without the order of what comes in the order of a hash table."""
+    if isinstance(value, tuple) and value[0] == "set":
+        value = value[1]
+    if name == b"SCAN" and isinstance(value, list):
+        return flat(value[1:])
+    if isinstance(value, dict | list):
+        return flat(value)
+    return value
+
+
+def shape(value: object) -> object:
+    """Return how many elements a plain reply has."""
+    if isinstance(value, list | tuple):
+        return [type(item).__name__ for item in value]
+    return type(value).__name__
+
+
+def same(command: Command, real: bytes, ours: bytes) -> bool:
+    """Return whether two replies agree as far as they can."""
+    if real == ours:
+        return True
+    name = command[0].upper()
+    expected, got = parse(real), parse(ours)
+    if isinstance(expected, RedisError) or isinstance(got, RedisError):
+        return changed(name, expected, got)
+    one, other = plain(expected), plain(got)
+    if name in CLOCKS and isinstance(one, int) and isinstance(other, int):
+        return abs(one - other) <= (1 if name == b"TTL" else 2000) and min(one, other) > 0
+    if name in RANDOM:
+        return shape(one) == shape(other)
+    if name == b"OBJECT" and command[1].upper() == b"ENCODING":
+        return (one, other) in {(b"quicklist", b"listpack"), (b"hashtable", b"listpack")}
+    if name in DOUBLES:
+        one, other = numbers(one), numbers(other)
+    if name in UNORDERED:
+        one, other = unordered(name, one), unordered(name, other)
+    return one == other
+
+
+def changed(name: bytes, real: Reply, ours: Reply) -> bool:
+    """Return whether an error is what 7.4 answers instead of 7.0's reply."""
+    if not isinstance(ours, RedisError):
+        return False
+    if not isinstance(real, RedisError):
+        return any(name in which and ours.message == new for which, new in REFUSED)
+    names = ("*", name.decode("latin-1"))
+    return any(
+        which in names and real.message == old and ours.message == new
+        for which, old, new in CHANGED
+    )
+
+
+READ = {
+    b"string": [b"GET", b""],
+    b"list": [b"LRANGE", b"", b"0", b"-1"],
+    b"set": [b"SMEMBERS", b""],
+    b"hash": [b"HGETALL", b""],
+    b"zset": [b"ZRANGE", b"", b"0", b"-1", b"WITHSCORES"],
+    b"stream": [b"XRANGE", b"", b"-", b"+"],
+}
+"""How the value of each type is read, the key being the empty word."""
+
+
+class Pair:
+    """Two connections, to the real server and to ours."""
+
+    def __init__(self, real_port: int, our_port: int, resp: int) -> None:
+        self._ports = (real_port, our_port, resp)
+        self._connect()
+
+    def _connect(self) -> None:
+        real_port, our_port, resp = self._ports
+        self.real = Peer(real_port, resp)
+        self.ours = Peer(our_port, resp)
+
+    def close(self) -> None:
+        self.real.close()
+        self.ours.close()
+
+    def both(self, commands: Sequence[Command]) -> Iterator[tuple[Command, bytes, bytes]]:
+        """Send commands to both and return their replies."""
+        data = b"".join(encode(command) for command in commands)
+        self.ours.send(data)
+        self.real.send(data)
+        for command in commands:
+            yield command, self.real.frame(), self.ours.frame()
+
+    def check(self, commands: Sequence[Command]) -> None:
+        """Send commands and compare the replies. Errors: Difference."""
+        found = ""
+        try:
+            for command, real, ours in self.both(commands):
+                if not found and not same(command, real, ours):
+                    found = f"{show(command)}\n  Redis: {real[:2000]!r}\n  ours:  {ours[:2000]!r}"
+        except EOFError as exc:
+            self.close()
+            self._connect()
+            raise Difference(found or "one of them closed the connection") from exc
+        if found:
+            raise Difference(found)
+
+    def run(self, commands: Sequence[Command]) -> None:
+        """Run a sequence from an empty server on and compare all there is. Errors: Difference."""
+        self.check([[b"FLUSHALL"], [b"SELECT", b"0"]])
+        self.check(with_ends(commands))
+        for db in (b"0", b"1"):
+            self.check([[b"SELECT", db], [b"KEYS", b"*"]])
+            keys = sorted(self._keys())
+            self.check([[b"TYPE", key] for key in keys])
+            self.check(list(self._reads(keys)))
+
+    def _keys(self) -> list[bytes]:
+        reply = parse(self.ours.command([b"KEYS", b"*"]))
+        assert isinstance(reply, list | tuple)
+        return [key for key in reply if isinstance(key, bytes)]
+
+    def _reads(self, keys: list[bytes]) -> Iterator[Command]:
+        types = [plain(parse(ours)) for _, _, ours in self.both([[b"TYPE", key] for key in keys])]
+        for key, type_name in zip(keys, types, strict=True):
+            word = str(type_name).encode()
+            yield [b"OBJECT", b"ENCODING", key]
+            yield [b"PTTL", key]
+            if word != b"zset":  # the digest has the scores as text, which is not the same
+                yield [b"DEBUG", b"DIGEST-VALUE", key]
+            yield [key if part == b"" else part for part in READ[word]]
+            if word == b"stream":
+                yield [b"XINFO", b"STREAM", key]
+                yield [b"XINFO", b"GROUPS", key]
+
+
+def with_ends(commands: Sequence[Command]) -> list[Command]:
+    """Return a sequence in which a set that was popped from is removed: the two differ then."""
+    found: list[Command] = []
+    for command in commands:
+        found.append(command)
+        if command[0].upper() == b"SPOP" and len(command) > 1:
+            found += [[b"SCARD", command[1]], [b"DEL", command[1]]]
+    return found
+
+
+def show(command: Command) -> str:
+    """Return a command as one could type it into redis-cli."""
+    return " ".join(repr(word)[1:] if word else '""' for word in command)
+
+
+def shorten(pair: Pair, commands: list[Command]) -> tuple[list[Command], str]:
+    """Return a short sequence that still fails, and how."""
+    message = failure(pair, commands)
+    assert message is not None, "it does not fail again"
+    size = max(1, len(commands) // 2)
+    while True:
+        place = 0
+        while place < len(commands):
+            fewer = commands[:place] + commands[place + size :]
+            found = failure(pair, fewer)
+            if found is None:
+                place += size
+            else:
+                commands, message = fewer, found
+        if size == 1:
+            return commands, message
+        size //= 2
+
+
+def failure(pair: Pair, commands: Sequence[Command]) -> str | None:
+    """Return what is wrong with a sequence, None if nothing is."""
+    try:
+        pair.run(commands)
+    except Difference as exc:
+        return str(exc)
+    return None
+
+
+def known_commands(port: int) -> set[str]:
+    """Return the names of the commands that a server has, in lower case."""
+    with closing(Peer(port)) as peer:
+        reply = parse(peer.command("COMMAND LIST"))
+    assert isinstance(reply, list | tuple)
+    return {name.decode() for name in reply if isinstance(name, bytes)}
+
+
+# -- by hand
+
+
+@dataclass
+class Server:
+    """A server process.
+
+    Attributes:
+      argv: its command line up to the options.
+    """
+
+    argv: list[str]
+    port: int
+
+    @contextmanager
+    def running(self, directory: str, options: dict[str, str]) -> Iterator[None]:
+        """Have it run for the time of the block."""
+        argv = [*self.argv, "--port", str(self.port), "--dir", directory, "--save", ""]
+        argv += ["--enable-debug-command", "yes"]
+        for name, value in options.items():
+            argv += [f"--{name}", value]
+        with open(Path(directory, f"{self.port}.log"), "wb") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _wait(port: int) -> None:
+    import time
+
+    for _ in range(400):
+        try:
+            Peer(port).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"no server on port {port}")
+
+
+def hunt(pairs: list[Pair], generator: Generator, options: argparse.Namespace) -> int:
+    """Run sequences until so many commands have been compared; return how many sequences failed."""
+    failed = 0
+    done = number = 0
+    while done < options.commands and failed < options.failures:
+        rng = random.Random(options.seed * 1_000_003 + number)
+        commands = [generator.command(rng) for _ in range(options.length)]
+        pair = pairs[number % len(pairs)]
+        if failure(pair, commands) is not None:
+            failed += 1
+            short, message = shorten(pair, commands)
+            print(f"-- seed {options.seed}, sequence {number}, RESP{2 + number % 2}")
+            print("\n".join(f"   {show(command)}" for command in short))
+            print(message, flush=True)
+        number += 1
+        done += len(commands)
+        if number % 500 == 0:
+            print(f"{done} commands compared, {failed} sequences differ", flush=True)
+    print(f"seed {options.seed}: {done} commands compared, {failed} sequences differ")
+    return failed
+
+
+def main() -> int:
+    """Start both servers and compare them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--commands", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--length", type=int, default=LENGTH, help="commands of one sequence")
+    parser.add_argument("--groups", type=lambda text: text.split(","), help="of tests.fuzz.grammar")
+    parser.add_argument("--failures", type=int, default=20, help="stop after so many")
+    options = parser.parse_args()
+    program = shutil.which("redis-server")
+    if program is None:
+        raise SystemExit("redis-server is not installed")
+    real = Server([program], _free_port())
+    ours = Server([sys.executable, "-m", "redis_trio"], _free_port())
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(real.running(directory, OPTIONS))
+        stack.enter_context(ours.running(directory, OPTIONS | OURS))
+        _wait(real.port)
+        _wait(ours.port)
+        pairs = [Pair(real.port, ours.port, resp) for resp in (2, 3)]
+        for pair in pairs:
+            stack.callback(pair.close)
+        known = known_commands(real.port) & known_commands(ours.port)
+        return 1 if hunt(pairs, Generator(known, options.groups), options) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
