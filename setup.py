@@ -42,6 +42,7 @@ FILES = [
     "execute.py",
     "feed.py",
     "state.py",
+    "transactions.py",
     "transport.py",
 ]
 INTERPRETED = {

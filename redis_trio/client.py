@@ -20,12 +20,14 @@ from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.protocol.reply import Push, Reply, encode_error, encode_resp2, encode_resp3
 from redis_trio.protocol.request import Args
+from redis_trio.transactions import end as end_transaction
 
 if TYPE_CHECKING:
-    from redis_trio.blocking import Waiter
+    from redis_trio.blocking import Topic, Waiter
     from redis_trio.command import Command
     from redis_trio.keyspace.database import Database
     from redis_trio.state import ServerState
+    from redis_trio.transactions import Transaction
 
 # Why a client is halted (bits of Client.halted).
 BLOCKED: Final = 1  # waits on its waiter's mailbox
@@ -121,6 +123,9 @@ class Client:
       authenticated: whether somebody's password was given, or none was needed at that time.
       user: the name it is authenticated as, `default` before.
       command: the last command, None if that was unknown.
+      executing: whether it runs a transaction, in which nothing blocks.
+      transaction: what it has queued since MULTI.
+      watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
       waiter: what it is blocked on.
       close_reason: for the log.
     """
@@ -134,6 +139,7 @@ class Client:
         "commands_processed",
         "created_ms",
         "db",
+        "dirty",
         "executing",
         "gated",
         "halted",
@@ -151,10 +157,12 @@ class Client:
         "resp",
         "scheduled",
         "server",
+        "transaction",
         "transport",
         "unix",
         "user",
         "waiter",
+        "watched",
     )
 
     def __init__(self, server: ServerState, transport: Transport, client_id: int) -> None:
@@ -179,6 +187,9 @@ class Client:
         self.active_ms: i64 = server.clock.now_ms
         self.command: Command | None = None
         self.executing = False
+        self.transaction: Transaction | None = None
+        self.watched: dict[Topic, bool] = {}
+        self.dirty = False
         self.waiter: Waiter | None = None
         self.reply_mode: i64 = REPLY_ON
         self.close_after_reply = False
@@ -214,7 +225,12 @@ class Client:
 
     def update_gate(self) -> None:
         """Set `gated` by what is unusual about the client."""
-        self.gated = not self.authenticated or self.no_touch or self.reply_mode != REPLY_ON
+        self.gated = (
+            not self.authenticated
+            or self.no_touch
+            or self.reply_mode != REPLY_ON
+            or self.transaction is not None
+        )
 
     def command_done(self) -> None:
         """Advance CLIENT REPLY SKIP: a command of the client, not waiting any more, has ended."""
@@ -297,3 +313,4 @@ class Client:
         if self.waiter is not None:
             self.waiter.cancel()
         server.paused_clients.pop(self, None)
+        end_transaction(self)

@@ -25,6 +25,7 @@ from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
     MAY_REPLICATE,
     NO_AUTH,
+    NO_MULTI,
     PROTECTED,
     WRITE,
     Command,
@@ -33,10 +34,13 @@ from redis_trio.command import (
 )
 from redis_trio.errors import NOAUTH, RedisError, wrong_arity
 from redis_trio.keyspace.values import type_name
-from redis_trio.protocol.reply import NO_REPLY, Reply
+from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import SLOW_NS, ServerState
+from redis_trio.transactions import Queued, abort
+from redis_trio.transactions import end as end_transaction
 
+_NEVER_QUEUED: Final = frozenset(["exec", "discard", "multi", "watch", "quit", "reset", "undo"])
 SECURITY_WARNING_MS: Final = 60_000  # at most one line in the log in so long
 
 
@@ -102,10 +106,13 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     except Exception as bug:  # noqa: BLE001  (a bug in one command is no reason to stop)
         return _internal_error(client, command, args, bug)  # mypyc: one type for each name
     now: i64 = perf_counter_ns()
-    if isinstance(reply, Block):  # counted when it has its answer
-        server.last_ns = now
-        _block(client, command, args, reply)
-        return NO_REPLY
+    if isinstance(reply, Block):
+        if client.executing:
+            reply = reply.on_timeout  # a transaction does not wait
+        else:  # counted when it has its answer
+            server.last_ns = now
+            _block(client, command, args, reply)
+            return NO_REPLY
     elapsed = now - server.last_ns
     server.last_ns = now
     if elapsed > SLOW_NS:
@@ -142,6 +149,14 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         return _reject(client, command, _protected_error(name.upper(), f"enable-{name}-command"))
     if client.must_authenticate and not flags & NO_AUTH:
         return _reject(client, command, RedisError(NOAUTH))
+    transaction = client.transaction
+    if transaction is not None:
+        if flags & NO_MULTI:
+            return _reject(
+                client, command, RedisError("ERR Command not allowed inside a transaction")
+            )
+        if command.fullname == "exec":
+            flags |= transaction.flags()
     if (
         server.pause_until_ms
         and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
@@ -150,6 +165,9 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         client.halted |= PAUSED
         server.paused_clients[client] = None
         return NO_REPLY
+    if transaction is not None and command.fullname not in _NEVER_QUEUED:
+        transaction.queue.append(Queued(command, args))
+        return QUEUED
     return None
 
 
@@ -172,8 +190,14 @@ def _protected_error(name: str, option: str) -> RedisError:
 
 
 def _reject(client: Client, command: Command, error: RedisError) -> RedisError:
-    """Count a command that is refused before it runs."""
+    """Count a command that is refused before it runs; a transaction is refused with it."""
     command.rejected_calls += 1
+    if command.fullname == "exec":
+        end_transaction(client)
+        reason = error.message.removeprefix("ERR ")
+        error = RedisError(f"EXECABORT Transaction discarded because of: {reason}")
+    else:
+        abort(client)
     client.server.count_error(error.code)
     return error
 
@@ -187,6 +211,7 @@ def _unknown(client: Client, args: Args) -> Reply:
     server = client.server
     if args[0].lower() not in (b"host:", b"post"):
         client.command = None
+        abort(client)
         error = unknown_command(server.commands, args)
         server.count_error(error.code)
         return error

@@ -194,9 +194,9 @@ def _clients(server: ServerState) -> Lines:
         f"blocked_clients:{waiting.count + len(server.paused_clients)}",
         "tracking_clients:0",
         "pubsub_clients:0",
-        "watching_clients:0",
+        f"watching_clients:{len([client for client in clients if client.watched])}",
         f"clients_in_timeout_table:{len(with_timeout)}",
-        "total_watched_keys:0",
+        f"total_watched_keys:{len(server.watchers)}",
         f"total_blocking_keys:{len(waiting.lines)}",
         f"total_blocking_keys_on_nokey:{waiting.count_on_missing()}",
     ]
@@ -335,7 +335,7 @@ def _stats(server: ServerState) -> Lines:
         "sync_full:0",
         "sync_partial_ok:0",
         "sync_partial_err:0",
-        "expired_subkeys:0",
+        f"expired_subkeys:{stats.expired_subkeys}",
         f"expired_keys:{stats.expired_keys}",
         "expired_stale_perc:0.00",
         f"expired_time_cap_reached_count:{stats.expire_time_cap_reached}",
@@ -509,7 +509,7 @@ def _keyspace(server: ServerState) -> Lines:
             avg_ttl = max(0, expires.mean_ms() - now_ms) if len(expires) else 0
             lines.append(
                 f"db{db.index}:keys={db.table.count},expires={len(expires)},"
-                f"avg_ttl={avg_ttl},subexpiry=0"
+                f"avg_ttl={avg_ttl},subexpiry={len(db.field_expires)}"
             )
     return lines
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from redis_trio.blocking import Waiting
+from redis_trio.blocking import Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import Command, build_table, rename_command
@@ -25,6 +25,7 @@ from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
 from redis_trio.samples import Samples
+from redis_trio.transactions import touch, touch_database
 from redis_trio.version import REDIS_VERSION as REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Stats:
         "expire_cycle_ns",
         "expire_time_cap_reached",
         "expired_keys",
+        "expired_subkeys",
         "keyspace_hits",
         "keyspace_misses",
         "net_input_bytes",
@@ -90,6 +92,7 @@ class Stats:
         self.keyspace_hits: i64 = 0
         self.keyspace_misses: i64 = 0
         self.expired_keys: i64 = 0
+        self.expired_subkeys: i64 = 0  # fields of hashes
         self.net_input_bytes: i64 = 0
         self.net_output_bytes: i64 = 0
         self.reads_processed: i64 = 0
@@ -133,6 +136,7 @@ class ServerState:
         seconds, once begun.
       idle_ms: before it no client is idle for too long, NEVER if none can be; see idle.py.
       security_warning_ms: when `execute` last logged an HTTP request.
+      watchers: `{(database, key): clients that watch it}`.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
     """
@@ -181,6 +185,7 @@ class ServerState:
         "thresholds",
         "waiting",
         "wake_keeper",
+        "watchers",
     )
 
     def __init__(self, config: Config, clock: Clock, log: logging.Logger) -> None:
@@ -201,6 +206,7 @@ class ServerState:
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.waiting = Waiting()
+        self.watchers: dict[Topic, dict[Client, None]] = {}
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()
         for name, new_name in config.renamed_commands:
@@ -346,15 +352,22 @@ class ServerState:
         """Tell whoever watches, tracks or waits for a key that it changed."""
         if self.waiting.count:
             self.waiting.signal((db.index, key))
+        if self.watchers:
+            touch(self, db, key)
 
-    def database_modified(self, index: int) -> None:
-        """Tell whoever watches, tracks or waits for a key that any key of a database may have."""
+    def database_changes(self, db: Database, becomes: Database | None = None) -> None:
+        """Tell whoever watches, tracks or waits for a key of a database that all may change.
+
+        To be called before it is emptied, or before it gets the contents of the one it `becomes`.
+        """
         if self.waiting.count:
-            self.waiting.signal_database(index)
+            self.waiting.signal_database(db.index)
+        if self.watchers:
+            touch_database(self, db, becomes)
 
     def update_listening(self) -> None:
         """Set `listening` by whether there is anybody to tell of changes."""
-        self.listening = self.waiting.count > 0
+        self.listening = self.waiting.count > 0 or bool(self.watchers)
 
     def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
         """Fire a keyspace event."""

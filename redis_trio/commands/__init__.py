@@ -7,11 +7,17 @@ from redis_trio.commands import connection as connection
 from redis_trio.commands import debug as debug
 from redis_trio.commands import expire as expire
 from redis_trio.commands import generic as generic
+from redis_trio.commands import hash as hash
+from redis_trio.commands import hash_expire as hash_expire
 from redis_trio.commands import incr as incr
+from redis_trio.commands import list as list  # noqa: A004
+from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import objects as objects
 from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
 from redis_trio.commands import set as set  # noqa: A004
 from redis_trio.commands import set_operations as set_operations
+from redis_trio.commands import sort as sort
 from redis_trio.commands import string as string
+from redis_trio.commands import transactions as transactions

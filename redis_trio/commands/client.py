@@ -73,8 +73,12 @@ def _read_kind(word: bytes) -> str:
 def _flags(client: Client) -> str:
     halted = client.halted
     flags = ""
+    if client.transaction is not None:
+        flags += "x"
     if halted & (BLOCKED | PAUSED):
         flags += "b"
+    if client.dirty:
+        flags += "d"
     if client.close_after_reply:
         flags += "c"
     elif halted & CLOSING:
@@ -117,7 +121,7 @@ def _visible(text: bytes) -> str:
 def client_line(client: Client, running: Args | None) -> str:
     """Return the line that CLIENT LIST has for a client.
 
-    There are no transactions, subscriptions or tracking, and no output buffer of a fixed size
+    There are no subscriptions and no tracking, and no output buffer of a fixed size
     (rbs, rbp): these fields say what Redis says where they are not used.
 
     Args:
@@ -128,13 +132,16 @@ def client_line(client: Client, running: Args | None) -> str:
     now_s = server.clock.now_ms // 1000
     query_bytes, room, args_bytes = _query(client, running)
     last = client.command
+    transaction = client.transaction
     return (
         f"id={client.id} addr={client.addr or '?:0'} laddr={client.laddr or '?:0'}"
         f" fd={transport.fd} name={_visible(client.name)}"
         f" age={now_s - client.created_ms // 1000} idle={now_s - client.active_ms // 1000}"
         f" flags={_flags(client)} db={client.db.index}"
-        f" sub=0 psub=0 ssub=0 multi=-1 watch=0"
-        f" qbuf={query_bytes} qbuf-free={room} argv-mem={args_bytes} multi-mem=0 rbs=0 rbp=0"
+        f" sub=0 psub=0 ssub=0 multi={-1 if transaction is None else len(transaction.queue)}"
+        f" watch={len(client.watched)}"
+        f" qbuf={query_bytes} qbuf-free={room} argv-mem={args_bytes}"
+        f" multi-mem={0 if transaction is None else transaction.memory_bytes()} rbs=0 rbp=0"
         f" obl={sum([len(chunk) for chunk in client.out])}"
         f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
         f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes}"

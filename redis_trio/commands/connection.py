@@ -31,6 +31,7 @@ from redis_trio.errors import SYNTAX, RedisError, error_text, wrong_arity
 from redis_trio.protocol.reply import OK, PONG, Reply, Status
 from redis_trio.protocol.request import Args
 from redis_trio.state import REDIS_VERSION, ServerState
+from redis_trio.transactions import end as end_transaction
 
 command = group("connection")
 
@@ -234,6 +235,7 @@ def quit_(client: Client, args: Args) -> Reply:
 )
 def reset(client: Client, args: Args) -> Reply:
     """Forget what was said on this connection, but for the library's name and version."""
+    end_transaction(client)
     client.db = client.server.dbs[0]
     client.resp = 2
     client.name = b""

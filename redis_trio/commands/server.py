@@ -126,8 +126,8 @@ def _flush(client: Client, args: Args, dbs: list[Database]) -> Reply:
     server = client.server
     count = 0
     for db in dbs:
+        server.database_changes(db)
         count += db.flush()
-        server.database_modified(db.index)
     if count:
         server.dirty += count
     else:
@@ -156,9 +156,10 @@ def swapdb(client: Client, args: Args) -> Reply:
     if not 0 <= first < count or not 0 <= second < count:
         raise RedisError("ERR DB index is out of range")
     if first != second:
-        server.dbs[first].swap_with(server.dbs[second])
-        server.database_modified(first)
-        server.database_modified(second)
+        one, other = server.dbs[first], server.dbs[second]
+        server.database_changes(one, becomes=other)
+        server.database_changes(other, becomes=one)
+        one.swap_with(other)
     server.dirty += 1
     return OK
 

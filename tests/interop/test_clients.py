@@ -157,6 +157,13 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("FLUSHDB", [], DONE),
     ("FLUSHALL", [], DONE),
     ("SELECT", ["0"], DONE),
+    ("WATCH", ["watched"], DONE),
+    ("UNWATCH", [], DONE),
+    ("MULTI", [], DONE),
+    ("DISCARD", [], DONE),
+    ("MULTI", [], DONE),
+    ("UNDO", [], []),
+    ("EXEC", [], []),
     ("RESET", [], Is((b"RESET", "RESET"))),
 ]
 
@@ -212,6 +219,39 @@ def test_redis_py_pipelines(port: int, resp: int) -> None:
             pipeline.get(f"k{i}")
         answers = pipeline.execute()
         assert answers == [item for i in range(1000) for item in (True, b"%d" % i)]
+
+
+def test_redis_py_transactions_with_watch(port: int, resp: int) -> None:
+    with redis.Redis(port=port, protocol=resp) as client:
+        client.set("count", 1)
+
+        def double(pipeline: Any) -> None:
+            count = int(pipeline.get("count"))
+            if count == 1:
+                client.incr("count")  # behind its back, the first time
+            pipeline.multi()
+            pipeline.set("count", count * 2)
+
+        assert client.transaction(double, "count") == [True]
+        assert client.get("count") == b"4"
+        with client.pipeline() as pipeline:
+            pipeline.set("a", "text").incr("a").get("a")
+            answers = pipeline.execute(raise_on_error=False)
+        assert answers[0] is True
+        assert isinstance(answers[1], redis.ResponseError)
+        assert answers[2] == b"text"
+
+
+async def test_coredis_transactions_with_watch(port: int) -> None:
+    async with coredis.Redis(port=port) as client:
+
+        async def increment(pipeline: Any) -> None:
+            value = await client.get("count")
+            pipeline.set("count", int(value or 0) + 1)
+
+        for _ in range(3):
+            await client.transaction(increment, "count", watch_delay=0.001)
+        assert await client.get("count") == b"3"
 
 
 async def test_coredis_in_a_session_of_every_command(port: int) -> None:
