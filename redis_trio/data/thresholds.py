@@ -16,6 +16,8 @@ class Thresholds:
 
     Attributes:
       list_listpack_size: above 0 elements of one node; -1 to -5: 4, 8, 16, 32, 64 KB.
+      list_plain_bytes: elements from so many bytes on have a node of their own; 0: if they are
+        bigger than a node (DEBUG QUICKLIST-PACKED-THRESHOLD).
       hash_entries, hash_value: fields of a listpack, bytes of one field or value.
       set_intset, set_entries, set_value: members of an intset, of a listpack, bytes of one.
       zset_entries, zset_value: members of a listpack, bytes of one.
@@ -28,6 +30,7 @@ class Thresholds:
         "hash_value",
         "hll_sparse_bytes",
         "list_listpack_size",
+        "list_plain_bytes",
         "set_entries",
         "set_intset",
         "set_value",
@@ -39,6 +42,7 @@ class Thresholds:
 
     def __init__(self) -> None:
         self.list_listpack_size: i64 = -2
+        self.list_plain_bytes: i64 = 0
         self.hash_entries: i64 = 512
         self.hash_value: i64 = 64
         self.set_intset: i64 = 512
