@@ -133,9 +133,30 @@ def format_double(value: float) -> bytes:
         integer = int(value)
         if integer == value:
             return b"%d" % integer
+    return format_grisu(value)
+
+
+def format_grisu(value: float) -> bytes:
+    """Return the text of a double with an exponent even for a whole number, if that is shorter.
+
+    Source: deps/fpconv fpconv_dtoa.
+    """
+    if value == 0.0:
+        return b"-0" if math.copysign(1.0, value) < 0 else b"0"
+    if math.isinf(value):
+        return b"inf" if value > 0 else b"-inf"
     digits, power = _grisu2(abs(value))
     text = _lay_out(digits, power, 17 if value < 0 else 18)
     return b"-" + text if value < 0 else text
+
+
+def format_human(value: float) -> bytes:
+    """Return a finite double without an exponent, rounded to 17 digits behind the point.
+
+    Source: util.c ld2string, LD_STR_HUMAN.
+    """
+    text = (b"%.17f" % value).rstrip(b"0").rstrip(b".")
+    return b"0" if text == b"-0" else text
 
 
 def _lay_out(digits: bytes, power: int, most: int) -> bytes:

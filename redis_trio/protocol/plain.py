@@ -9,6 +9,8 @@ from redis_trio.protocol.reply import (
     Attribute,
     BigNumber,
     Encoded,
+    HumanDouble,
+    MapPairs,
     Pairs,
     Push,
     RedisError,
@@ -35,7 +37,7 @@ def plain_reply(reply: Reply) -> PlainReply:
     """Return a reply value as plain Python objects.
 
     Simple and verbatim strings become bytes, big numbers int, sets lists in the order of the
-    reply, pairs lists of two; attributes are left out.
+    reply, pairs lists of two, what RESP3 sends as a map a dict; attributes are left out.
     """
     if isinstance(reply, (bytes, int, float, RedisError)) or reply is None:
         return reply
@@ -51,8 +53,12 @@ def plain_reply(reply: Reply) -> PlainReply:
         return [plain_reply(member) for member in reply.members]
     if isinstance(reply, Pairs):
         return [[plain_reply(a), plain_reply(b)] for a, b in reply.pairs]
+    if isinstance(reply, MapPairs):
+        return {key: plain_reply(value) for key, value in reply.pairs}
     if isinstance(reply, Push):
         return [plain_reply(item) for item in reply.items]
+    if isinstance(reply, HumanDouble):
+        return reply.value
     if isinstance(reply, BigNumber):
         return int(reply.digits)
     if isinstance(reply, Attribute):

@@ -12,10 +12,12 @@ header, the value itself and CRLF, so that a big value is not copied to be frame
 | NULL_ARRAY | null array | null |
 | bool | integer 1 or 0 | boolean |
 | float | bulk string | double |
+| HumanDouble | bulk string | double |
 | list, tuple | array | array |
 | dict | flat array | map |
 | SetReply | array | set |
 | Pairs | flat array | array of two-element arrays |
+| MapPairs | array of two-element arrays | map |
 | Status | simple string | simple string |
 | RedisError | error | error |
 | BigNumber | bulk string | big number |
@@ -32,7 +34,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
-from redis_trio.data.numbers import format_double
+from redis_trio.data.numbers import format_double, format_human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +86,27 @@ class Pairs:
 
     def __init__(self, pairs: Sequence[tuple[Reply, Reply]]) -> None:
         self.pairs = pairs
+
+
+class MapPairs:
+    """(key, value) pairs which RESP2 nests and RESP3 sends as a map, as XREAD does.
+
+    A key may stand there twice.
+    """
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Sequence[tuple[bytes, Reply]]) -> None:
+        self.pairs = pairs
+
+
+class HumanDouble:
+    """A finite double that is shown without an exponent, up to 17 digits behind the point."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
 
 
 class BigNumber:
@@ -162,6 +185,8 @@ Reply: TypeAlias = Union[
     RedisError,
     SetReply,
     Pairs,
+    MapPairs,
+    HumanDouble,
     BigNumber,
     Verbatim,
     Push,
@@ -266,6 +291,12 @@ def _encode_rare(out: list[bytes], reply: Reply, resp: int) -> None:
             _bulk(out, text)
         else:
             out.append(b",%s\r\n" % text)
+    elif isinstance(reply, HumanDouble):
+        text = format_human(reply.value)
+        if resp == 2:
+            _bulk(out, text)
+        else:
+            out.append(b",%s\r\n" % text)
     elif isinstance(reply, dict):
         out.append(b"*%d\r\n" % (2 * len(reply)) if resp == 2 else b"%%%d\r\n" % len(reply))
         for key, value in reply.items():
@@ -281,6 +312,14 @@ def _encode_rare(out: list[bytes], reply: Reply, resp: int) -> None:
                 out.append(b"*2\r\n")
             encode(out, first, resp)
             encode(out, second, resp)
+    elif isinstance(reply, MapPairs):
+        mapped = reply.pairs
+        out.append(b"*%d\r\n" % len(mapped) if resp == 2 else b"%%%d\r\n" % len(mapped))
+        for key, value in mapped:
+            if resp == 2:
+                out.append(b"*2\r\n")
+            encode(out, key, resp)
+            encode(out, value, resp)
     elif isinstance(reply, Push):
         _encode_all(out, b"*" if resp == 2 else b">", reply.items, resp)
     elif isinstance(reply, Verbatim):

@@ -21,7 +21,7 @@ from redis_trio.data.long_double import (
     is_infinite,
     parse_long_double,
 )
-from redis_trio.data.numbers import format_double, parse_double, parse_integer
+from redis_trio.data.numbers import format_double, format_human, parse_double, parse_integer
 from redis_trio.data.string import integer_string, string_encoding, text_string
 from redis_trio.errors import RedisError
 
@@ -342,3 +342,20 @@ def test_the_encoding_of_a_string_is_what_redis_would_choose(
 def test_small_integers_are_held_once() -> None:
     assert integer_string(7) is integer_string(7)
     assert [integer_string(n) for n in (0, 9999, 10000, -1)] == [b"0", b"9999", b"10000", b"-1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (13.361389338970184, b"13.36138933897018433"),
+        (-122.27652043104172, b"-122.27652043104171753"),
+        (-180.0, b"-180"),
+        (100.0, b"100"),
+        (1e-5, b"0.00001"),
+        (1e-18, b"0"),
+        (-1e-18, b"0"),
+        (-0.0, b"0"),
+    ],
+)
+def test_a_double_for_people_has_no_exponent_and_17_digits(value: float, text: bytes) -> None:
+    assert format_human(value) == text
