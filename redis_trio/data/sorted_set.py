@@ -3,15 +3,16 @@
 Two structures hold the same members. An index maps each to its score: a dict while the encoding is
 listpack, a `Table` while it is skiplist. The order is kept in blocks of up to BLOCK_MAX entries,
 each of two parallel lists, scores and members, so that a range is a few slices and an insertion
-moves one block. A Fenwick tree of the blocks' lengths (`_Counts`) turns ranks into places; it
-exists only while somebody asks for ranks.
+moves one block. `Bounds` finds the block of an entry; a Fenwick tree of the blocks' lengths
+(`Counts`) turns ranks into places, and exists only while somebody asks for ranks.
 
 1. Equal scores (-0.0 and 0.0 are equal) are ordered by member; NaN never gets in.
 2. A place is an i64, `block << 32 | offset`, so places compare like ranks. It is valid until the
    next change. The end of the set is the length of the last block in the last block; no other
    block's length is a place.
 3. There is at least one block, and none is empty but the only one.
-4. Index and blocks share the float object of a score: an entry costs 32 bytes less.
+4. Index and blocks share the float object of a score, and so do neighbours with equal scores: 32
+   bytes an entry, and fewer of them to be fetched from memory when members are compared.
 5. A listpack keeps scores as text, where -0 is 0; a skiplist keeps -0.
 
 Costs, n members, m returned or removed: look up a score O(1); add, remove, rank, start of a range
@@ -22,11 +23,15 @@ Source: Redis t_zset.c (zsetAdd for the conversions, zslNthInRange and its relat
 
 from __future__ import annotations
 
+from math import copysign
 from sys import getsizeof
 from typing import ClassVar, Final, cast
 
 from mypy_extensions import i64
 
+from redis_trio.data.block_index import Bounds, Counts, is_before
+from redis_trio.data.sorted_range import LexRange as LexRange
+from redis_trio.data.sorted_range import ScoreRange as ScoreRange
 from redis_trio.data.table import Table
 from redis_trio.data.thresholds import Thresholds
 
@@ -34,122 +39,11 @@ BLOCK_MAX: Final = 512
 _BLOCK_MERGE: Final = 64  # a block shorter than that is united with a neighbour ...
 _BLOCK_MERGED: Final = 320  # ... unless both together are longer than that
 _BLOCK_BUILT: Final = 384  # length of the blocks of a set that is built at once
-_CHANGES_MAX: Final = 16  # noted before a tree of few blocks is given up
 
 # What `add` did.
 SAME: Final = 0
 ADDED: Final = 1
 UPDATED: Final = 2
-
-
-class ScoreRange:
-    """Scores from `min` to `max`, without the bounds where `minex` or `maxex` says so."""
-
-    __slots__ = ("max", "maxex", "min", "minex")
-
-    def __init__(self, min: float, minex: bool, max: float, maxex: bool) -> None:  # noqa: A002
-        self.min = min
-        self.minex = minex
-        self.max = max
-        self.maxex = maxex
-
-
-class LexRange:
-    """Members from `min` to `max` (None: no bound) in the order of their bytes.
-
-    Attributes:
-      minex, maxex: whether the bound itself is left out.
-      empty: nothing is in the range: its lower bound is `+`, or its upper bound is `-`.
-    """
-
-    __slots__ = ("empty", "max", "maxex", "min", "minex")
-
-    def __init__(
-        self,
-        min: bytes | None,  # noqa: A002
-        minex: bool,
-        max: bytes | None,  # noqa: A002
-        maxex: bool,
-        empty: bool = False,
-    ) -> None:
-        self.min = min
-        self.minex = minex
-        self.max = max
-        self.maxex = maxex
-        self.empty = empty
-
-
-class _Counts:
-    """How many entries are in front of each block: a Fenwick tree, and changes not yet in it.
-
-    Changes are only noted until somebody asks, for most are made while nobody asks for ranks; when
-    so many are noted that building the tree again is as cheap, it is given up (`note`).
-    """
-
-    __slots__ = ("_changes", "_limit", "_tree")
-
-    def __init__(self, blocks: list[list[bytes]]) -> None:
-        size: i64 = len(blocks)
-        tree: list[int] = [0] * (size + 1)
-        i: i64 = 1
-        while i <= size:
-            total = tree[i] + len(blocks[i - 1])
-            tree[i] = total
-            above = i + (i & -i)
-            if above <= size:
-                tree[above] += total
-            i += 1
-        self._tree = tree
-        self._changes: list[int] = []
-        self._limit: i64 = _CHANGES_MAX + (size >> 4)
-
-    def note(self, block: i64, delta: i64) -> bool:
-        """Note that a block is one longer or shorter; False: the tree is not worth keeping."""
-        changes = self._changes
-        changes.append(block + 1 if delta > 0 else -(block + 1))
-        return len(changes) < self._limit
-
-    def _settle(self) -> None:
-        tree = self._tree
-        size: i64 = len(tree)
-        for change in self._changes:
-            i: i64 = change if change > 0 else -change
-            delta = 1 if change > 0 else -1
-            while i < size:
-                tree[i] += delta
-                i += i & -i
-        self._changes = []
-
-    def before(self, block: i64) -> i64:
-        """Return how many entries are in front of a block."""
-        if self._changes:
-            self._settle()
-        tree = self._tree
-        total: i64 = 0
-        while block:
-            total += tree[block]
-            block &= block - 1
-        return total
-
-    def place(self, rank: i64) -> i64:
-        """Return the place of an entry that is there."""
-        if self._changes:
-            self._settle()
-        tree = self._tree
-        size: i64 = len(tree)
-        bit: i64 = 1
-        while bit << 1 < size:
-            bit <<= 1
-        block: i64 = 0
-        while bit:
-            above = block + bit
-            if above < size:
-                count: i64 = tree[above]
-                if count <= rank:
-                    rank -= count
-                    block = above
-            bit >>= 1
-        return block << 32 | rank
 
 
 class SortedSet:
@@ -160,7 +54,7 @@ class SortedSet:
       table: `{member: score}` while the encoding is skiplist, else None. Do not change it.
     """
 
-    __slots__ = ("_counts", "_members", "_scores", "_small", "count", "table")
+    __slots__ = ("_bounds", "_counts", "_members", "_scores", "_small", "count", "table")
 
     type_name: ClassVar[bytes] = b"zset"
 
@@ -170,7 +64,8 @@ class SortedSet:
         self._small: dict[bytes, object] | None = {}
         self._scores: list[list[object]] = [[]]
         self._members: list[list[bytes]] = [[]]
-        self._counts: _Counts | None = None
+        self._bounds: Bounds | None = None  # if there are several blocks
+        self._counts: Counts | None = None
 
     # -- the keyspace's questions
 
@@ -187,6 +82,9 @@ class SortedSet:
         other.count = self.count
         other._scores = [scores.copy() for scores in self._scores]
         other._members = [members.copy() for members in self._members]
+        bounds = self._bounds
+        if bounds is not None:
+            other._bounds = Bounds(bounds.scores.copy(), bounds.members.copy())
         if self._small is not None:
             other._small = self._small.copy()
         else:
@@ -278,41 +176,39 @@ class SortedSet:
             table = self.table
         if table is None:
             score += 0.0  # which makes 0.0 of -0.0
-        boxed: object = score
-        if table is None:
+        boxed = self._insert(member, score)
+        self.count += 1
+        if table is not None:
+            table.set(member, boxed)
+        else:
             small = self._small
             assert small is not None
             small[member] = boxed
-        else:
-            table.set(member, boxed)
-        self.count += 1
-        self._insert(member, score, boxed)
 
     def move(self, member: bytes, old: float, score: float) -> None:
         """Give a member whose score is `old` another one."""
         table = self.table
         if table is None:
             score += 0.0
-        boxed: object = score
-        if table is None:
-            small = self._small
-            assert small is not None
-            small[member] = boxed
-        else:
-            table.directory[hash(member) & table.mask][member] = boxed
         place = self._place(old, member)
         block = place >> 32
         offset = place & 0xFFFFFFFF
         scores = self._scores[block]
-        if (
-            0 < offset < len(scores) - 1
-            and cast(float, scores[offset - 1]) < score < cast(float, scores[offset + 1])
+        boxed: object
+        if 0 < offset < len(scores) - 1 and cast(float, scores[offset - 1]) < score < cast(
+            float, scores[offset + 1]
         ):
-            scores[offset] = boxed
-            return
-        member = self._members[block][offset]  # the object that the index has as its key
-        self._remove(block, offset)
-        self._insert(member, score, boxed)
+            boxed = scores[offset] = score
+        else:
+            member = self._members[block][offset]  # the object that the index has as its key
+            self._remove(block, offset)
+            boxed = self._insert(member, score)
+        if table is not None:
+            table.directory[hash(member) & table.mask][member] = boxed
+        else:
+            small = self._small
+            assert small is not None
+            small[member] = boxed
 
     def remove(self, member: bytes) -> bool:
         """Remove a member; return whether it was there."""
@@ -378,20 +274,11 @@ class SortedSet:
 
     def score_place(self, score: float, after: bool) -> i64:
         """Return the first place whose score is not less, or is greater if `after`."""
-        blocks = self._scores
+        bounds = self._bounds
+        block: i64 = 0 if bounds is None else bounds.block_of_score(score, after)
+        scores = self._scores[block]
         low: i64 = 0
-        high: i64 = len(blocks) - 1
-        while low < high:
-            mid = (low + high) >> 1
-            at = cast(float, blocks[mid][-1])
-            if at < score or (after and at == score):
-                low = mid + 1
-            else:
-                high = mid
-        scores = blocks[low]
-        block = low
-        low = 0
-        high = len(scores)
+        high: i64 = len(scores)
         while low < high:
             mid = (low + high) >> 1
             at = cast(float, scores[mid])
@@ -399,33 +286,31 @@ class SortedSet:
                 low = mid + 1
             else:
                 high = mid
-        return block << 32 | low
+        return self._in_block(block, low)
 
     def lex_place(self, member: bytes, after: bool) -> i64:
         """Return the first place whose member is not less, or is greater if `after`.
 
         For sets whose scores are all the same.
         """
-        blocks = self._members
+        bounds = self._bounds
+        block: i64 = 0 if bounds is None else bounds.block_of_member(member, after)
+        members = self._members[block]
         low: i64 = 0
-        high: i64 = len(blocks) - 1
+        high: i64 = len(members)
         while low < high:
             mid = (low + high) >> 1
-            if _is_before(blocks[mid][-1], member, after):
+            if is_before(members[mid], member, after):
                 low = mid + 1
             else:
                 high = mid
-        members = blocks[low]
-        block = low
-        low = 0
-        high = len(members)
-        while low < high:
-            mid = (low + high) >> 1
-            if _is_before(members[mid], member, after):
-                low = mid + 1
-            else:
-                high = mid
-        return block << 32 | low
+        return self._in_block(block, low)
+
+    def _in_block(self, block: i64, offset: i64) -> i64:
+        """Return the place of an offset up to the block's length, which is in the next block."""
+        if offset == len(self._members[block]) and block + 1 < len(self._members):
+            return (block + 1) << 32
+        return block << 32 | offset
 
     def score_span(self, range_: ScoreRange) -> tuple[i64, i64]:
         """Return the places where a range of scores begins and ends."""
@@ -458,25 +343,25 @@ class SortedSet:
         """The span that Redis finds going from one entry to the next (t_zset.c zzl*Lex*)."""
         members = self.members(0, self.end())
         if (
-            not _is_above_min(members[-1], range_)
-            or not _is_below_max(members[0], range_)
-            or _is_void(range_)
+            not range_.above_min(members[-1])
+            or not range_.below_max(members[0])
+            or range_.is_void()
         ):
             return 0, 0
         size: i64 = len(members)
         if not reverse:
             start: i64 = 0
-            while start < size and not _is_above_min(members[start], range_):
+            while start < size and not range_.above_min(members[start]):
                 start += 1
             stop = start
-            while stop < size and _is_below_max(members[stop], range_):
+            while stop < size and range_.below_max(members[stop]):
                 stop += 1
         else:
             stop = size
-            while stop and not _is_below_max(members[stop - 1], range_):
+            while stop and not range_.below_max(members[stop - 1]):
                 stop -= 1
             start = stop
-            while start and _is_above_min(members[start - 1], range_):
+            while start and range_.above_min(members[start - 1]):
                 start -= 1
         return self.place_of(start), self.place_of(stop)
 
@@ -568,16 +453,13 @@ class SortedSet:
             del self._scores[block][offset:end]
             block += 1
         self.count -= removed
-        if first == last:
-            self._tidy(first)
-            self._counts = None
-        else:
-            del self._members[first + 1 : last]
-            del self._scores[first + 1 : last]
+        self._counts = None
+        if first + 1 < last:
+            self._drop(first + 1, last)
+        if first < last:
             self._tidy(first + 1)
-            if first < len(self._members):
-                self._tidy(first)
-            self._counts = None
+        if first < len(self._members):
+            self._tidy(first)
         return removed
 
     # -- conversions
@@ -625,22 +507,13 @@ class SortedSet:
             del small[member]
 
     def _place(self, score: float, member: bytes) -> i64:
-        """Return the place of an entry, or the one that a new one is to have."""
-        blocks = self._scores
+        """Return the place of an entry, or where in which block a new one belongs."""
+        bounds = self._bounds
+        block: i64 = 0 if bounds is None else bounds.block_of(score, member)
+        scores = self._scores[block]
+        members = self._members[block]
         low: i64 = 0
-        high: i64 = len(blocks) - 1
-        while low < high:
-            mid = (low + high) >> 1
-            at = cast(float, blocks[mid][-1])
-            if at < score or (at == score and self._members[mid][-1] < member):
-                low = mid + 1
-            else:
-                high = mid
-        scores = blocks[low]
-        members = self._members[low]
-        block = low
-        low = 0
-        high = len(scores)
+        high: i64 = len(scores)
         while low < high:
             mid = (low + high) >> 1
             at = cast(float, scores[mid])
@@ -650,48 +523,46 @@ class SortedSet:
                 high = mid
         return block << 32 | low
 
-    def _insert(self, member: bytes, score: float, boxed: object) -> None:
-        """Put an entry into its block."""
+    def _insert(self, member: bytes, score: float) -> object:
+        """Put an entry into its block; return the object of its score."""
         place = self._place(score, member)
         block = place >> 32
         offset = place & 0xFFFFFFFF
         scores = self._scores[block]
         members = self._members[block]
         size: i64 = len(scores)
-        if size < BLOCK_MAX:
-            if offset == size:
-                scores.append(boxed)
-                members.append(member)
-            else:
-                scores.insert(offset, boxed)
-                members.insert(offset, member)
-            counts = self._counts
-            if counts is not None and not counts.note(block, 1):
-                self._counts = None
-            return
-        self._counts = None
-        if offset == size:  # behind everything: blocks that fill in order stay full
-            self._scores.append([boxed])
-            self._members.append([member])
-            return
+        boxed: object = None
+        if offset:
+            boxed = _same(scores[offset - 1], score)
+        if boxed is None and offset < size:
+            boxed = _same(scores[offset], score)
+        if boxed is None:
+            boxed = score
+        if size == BLOCK_MAX and offset == size and block == len(self._members) - 1:
+            self._add_block(block + 1, [boxed], [member])  # blocks that fill in order stay full
+            return boxed
         scores.insert(offset, boxed)
         members.insert(offset, member)
-        half: i64 = BLOCK_MAX // 2
-        self._scores.insert(block + 1, scores[half:])
-        self._members.insert(block + 1, members[half:])
-        del scores[half:]
-        del members[half:]
+        if size == BLOCK_MAX:
+            half: i64 = BLOCK_MAX // 2
+            self._add_block(block + 1, scores[half:], members[half:])
+            del scores[half:]
+            del members[half:]
+        counts = self._counts
+        if counts is not None and not counts.note(block, 1):
+            self._counts = None
+        return boxed
 
     def _remove(self, block: i64, offset: i64) -> None:
         """Take an entry out of its block."""
         members = self._members[block]
         del members[offset]
         del self._scores[block][offset]
-        if len(members) < _BLOCK_MERGE and len(self._members) > 1:
-            self._tidy(block)
         counts = self._counts
         if counts is not None and not counts.note(block, -1):
             self._counts = None
+        if len(members) < _BLOCK_MERGE:
+            self._tidy(block)
 
     def _tidy(self, block: i64) -> None:
         """Drop a block that is empty; unite one that is short with a neighbour if that is too."""
@@ -706,40 +577,45 @@ class SortedSet:
                 return
             self._members[block - 1] += self._members[block]
             self._scores[block - 1] += self._scores[block]
-        del self._members[block]
-        del self._scores[block]
-        self._counts = None
+        self._drop(block, block + 1)
 
-    def _counted(self) -> _Counts:
+    def _add_block(self, block: i64, scores: list[object], members: list[bytes]) -> None:
+        """Make a new block, which is not the first."""
+        self._counts = None
+        bounds = self._bounds
+        if bounds is None:
+            bounds = self._bounds = Bounds([0.0], [b""])
+        bounds.scores.insert(block, scores[0])
+        bounds.members.insert(block, members[0])
+        self._scores.insert(block, scores)
+        self._members.insert(block, members)
+
+    def _drop(self, first: i64, last: i64) -> None:
+        """Drop the blocks from `first` to the one before `last`, but not all."""
+        self._counts = None
+        del self._members[first:last]
+        del self._scores[first:last]
+        bounds = self._bounds
+        assert bounds is not None
+        if len(self._members) == 1:
+            self._bounds = None
+        else:
+            del bounds.members[first:last]
+            del bounds.scores[first:last]
+
+    def _counted(self) -> Counts:
         counts = self._counts
         if counts is None:
-            counts = self._counts = _Counts(self._members)
+            counts = self._counts = Counts(self._members)
         return counts
 
 
-def _is_before(at: bytes, member: bytes, after: bool) -> bool:
-    return at <= member if after else at < member
-
-
-def _is_above_min(member: bytes, range_: LexRange) -> bool:
-    if range_.min is None:
-        return True
-    return member > range_.min if range_.minex else member >= range_.min
-
-
-def _is_below_max(member: bytes, range_: LexRange) -> bool:
-    if range_.max is None:
-        return True
-    return member < range_.max if range_.maxex else member <= range_.max
-
-
-def _is_void(range_: LexRange) -> bool:
-    """Whether nothing can be between the bounds."""
-    low = range_.min
-    high = range_.max
-    if low is None or high is None:
-        return False
-    return low > high or (low == high and (range_.minex or range_.maxex))
+def _same(neighbour: object, score: float) -> object:
+    """Return the neighbour's score if it is the same number, its sign included, else None."""
+    value = cast(float, neighbour)
+    if value != score or (score == 0.0 and copysign(1.0, value) != copysign(1.0, score)):
+        return None
+    return neighbour
 
 
 def from_scores(scores: dict[bytes, float], thresholds: Thresholds) -> SortedSet:
@@ -792,18 +668,23 @@ def _built(entries: list[tuple[float, bytes]], is_listpack: bool) -> SortedSet:
     small = built._small
     assert small is not None
     table = None if is_listpack else Table()
+    boxed: object = 0.0
     size: i64 = 0
     for score, member in entries:
-        if size == _BLOCK_BUILT:
-            scores = []
-            members = []
-            built._scores.append(scores)
-            built._members.append(members)
-            size = 0
-        boxed: object = score + 0.0 if is_listpack else score
-        scores.append(boxed)
-        members.append(member)
-        size += 1
+        if is_listpack:
+            score += 0.0
+        boxed = _same(boxed, score)
+        if boxed is None:
+            boxed = score
+        if size < _BLOCK_BUILT:
+            scores.append(boxed)
+            members.append(member)
+            size += 1
+        else:
+            scores = [boxed]
+            members = [member]
+            built._add_block(len(built._members), scores, members)
+            size = 1
         if table is None:
             small[member] = boxed
         else:
