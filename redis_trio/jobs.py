@@ -13,6 +13,7 @@ from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_chan
 from redis_trio.keeper import Job
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.expire import NEVER
+from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.state import ServerState
 
 SLICE_NS: Final = 1_000_000  # what one job does before everybody else has a turn
@@ -20,7 +21,13 @@ SLICE_NS: Final = 1_000_000  # what one job does before everybody else has a tur
 
 def standard_jobs(server: ServerState) -> list[Job]:
     """Return the jobs of a server."""
-    return [PauseEnd(server), Expiry(server), IdleClients(server), LazyFreeing(server)]
+    return [
+        PauseEnd(server),
+        Expiry(server),
+        FieldExpiry(server),
+        IdleClients(server),
+        LazyFreeing(server),
+    ]
 
 
 class Expiry:
@@ -37,6 +44,23 @@ class Expiry:
         """Delete what has expired."""
         began_ns = perf_counter_ns()
         expire_due(self._server, SLICE_NS)
+        self._server.stats.expire_cycle_ns += perf_counter_ns() - began_ns
+
+
+class FieldExpiry:
+    """Fields of hashes whose deadline has passed are deleted, a slice at a time."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return when a field expires."""
+        return next_field_expiry_ms(self._server)
+
+    def run(self) -> None:
+        """Delete what has expired."""
+        began_ns = perf_counter_ns()
+        expire_fields_due(self._server, SLICE_NS)
         self._server.stats.expire_cycle_ns += perf_counter_ns() - began_ns
 
 

@@ -341,8 +341,9 @@ def _rename(client: Client, args: Args, nx: bool) -> bool:
 
 
 def _put(db: Database, name: bytes, value: object, when_ms: int) -> None:
-    """Store a value under a key that is not there, with its deadline."""
+    """Store a value under a key that is not there, with its deadlines."""
     db.set(name, value)
+    db.track_fields(name, value)
     if when_ms != NEVER:
         db.expire_at(name, when_ms)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from redis_trio.data.hash import Hash
 from redis_trio.data.table import Table
 from redis_trio.keyspace.access import AccessTimes
 from redis_trio.keyspace.expire import NEVER, Expires
@@ -47,16 +48,18 @@ class Database:
       index: its number, as in SELECT.
       table: `{key: value}`.
       expires: when keys expire.
+      field_expires: `{key: about when the first of its fields expires}`, never too late.
       access: when keys were last accessed.
     """
 
-    __slots__ = ("access", "expires", "index", "server", "table")
+    __slots__ = ("access", "expires", "field_expires", "index", "server", "table")
 
     def __init__(self, server: ServerState, index: int) -> None:
         self.server = server
         self.index = index
         self.table = Table()
         self.expires = Expires(server.clock.now_ms)
+        self.field_expires = Expires(server.clock.now_ms)
         self.access = self._new_access()
 
     # -- looking
@@ -137,11 +140,14 @@ class Database:
             self.access.touch(key, server.clock.now_ms)
             if server.listening:
                 server.notify(NEW, "new", key, self)
-        elif not server.no_touch:
+            return
+        if not server.no_touch:
             self.access.touch(key, server.clock.now_ms)
+        if self.field_expires.when.count:
+            self.field_expires.remove(key)
 
     def overwrite(self, key: bytes, value: object) -> None:
-        """Store another value under a key that `lookup_write` has just found."""
+        """Store another string under a key that `lookup_write` has just found."""
         table = self.table
         table.directory[hash(key) & table.mask][key] = value
 
@@ -171,6 +177,8 @@ class Database:
         if value is not None:
             if self.expires.when.count:
                 self.expires.remove(key)
+            if self.field_expires.when.count:
+                self.field_expires.remove(key)
             self.access.forget(key)
         return value
 
@@ -184,6 +192,19 @@ class Database:
         """Give a key that is there a deadline. The caller says so with `modified()`."""
         self.expires.set(key, when_ms)
         self.server.due_at(when_ms)
+
+    def track_fields(self, key: bytes, value: object) -> None:
+        """Have the fields of a hash expire that has been stored under a key; others do not care.
+
+        To be called after `set` for a hash that may have deadlines, and when it gets new ones.
+        """
+        if isinstance(value, Hash) and value.deadlines is not None:
+            when_ms = value.deadlines.next_ms()
+            if when_ms == NEVER:
+                self.field_expires.remove(key)
+            else:
+                self.field_expires.set(key, when_ms)
+                self.server.due_at(when_ms)
 
     def expire_if_due(self, key: bytes) -> bool:
         """Return whether a key's deadline has passed; such a key is deleted, except in a pause."""
@@ -260,17 +281,19 @@ class Database:
         """Exchange all keys with another database's, as SWAPDB does. Clients stay."""
         self.table, other.table = other.table, self.table
         self.expires, other.expires = other.expires, self.expires
+        self.field_expires, other.field_expires = other.field_expires, self.field_expires
         self.access, other.access = other.access, self.access
 
     def flush(self) -> int:
         """Remove every key, in O(1): they are freed later; return how many there were."""
         table = self.table
-        expires = self.expires
+        expires = [self.expires, self.field_expires]
         count = table.count
         if count:
             now_ms = self.server.clock.now_ms
             self.table = Table()
             self.expires = Expires(now_ms)
+            self.field_expires = Expires(now_ms)
             self.access = self._new_access()
             self.server.lazyfree.add_database(table, expires)
         return count

@@ -68,12 +68,13 @@ class LazyFree:
         self._add(gone, False, 1)
         return True
 
-    def add_database(self, table: Table, expires: Expires) -> None:
+    def add_database(self, table: Table, expires: list[Expires]) -> None:
         """Free the contents of a database, which must not be used any more."""
         if table.count:
             self._add(table, True, table.count)
-            for part in expires.parts():
-                self._add(part, False, 0)
+            for deadlines in expires:
+                for part in deadlines.parts():
+                    self._add(part, False, 0)
 
     def step(self, budget_ns: int) -> bool:
         """Free for about `budget_ns`; return whether anything is left."""
