@@ -19,5 +19,7 @@ from redis_trio.commands import server as server
 from redis_trio.commands import set as set  # noqa: A004
 from redis_trio.commands import set_operations as set_operations
 from redis_trio.commands import sort as sort
+from redis_trio.commands import sorted_set as sorted_set
+from redis_trio.commands import sorted_set_range as sorted_set_range
 from redis_trio.commands import string as string
 from redis_trio.commands import transactions as transactions

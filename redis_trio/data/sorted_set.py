@@ -39,6 +39,7 @@ BLOCK_MAX: Final = 512
 _BLOCK_MERGE: Final = 64  # a block shorter than that is united with a neighbour ...
 _BLOCK_MERGED: Final = 320  # ... unless both together are longer than that
 _BLOCK_BUILT: Final = 384  # length of the blocks of a set that is built at once
+_WALK_MAX: Final = 8 * BLOCK_MAX  # entries to go before ranks are asked for instead
 
 # What `add` did.
 SAME: Final = 0
@@ -147,12 +148,7 @@ class SortedSet:
 
     def get(self, member: bytes) -> float | None:
         """Return the score of a member, None if it is not there."""
-        found = self._find(member)
-        return None if found is None else cast(float, found)
-
-    def score_object(self, member: bytes) -> object:
-        """Return what `get` does without taking the float out of its object, for hot code."""
-        return self._find(member)
+        return cast("float | None", self._find(member))
 
     def add(self, member: bytes, score: float, thresholds: Thresholds) -> int:
         """Add a member, or give it another score; return ADDED, UPDATED or SAME."""
@@ -383,13 +379,36 @@ class SortedSet:
 
     def advance(self, start: i64, stop: i64, offset: i64) -> i64:
         """Return the place `offset` entries behind `start`, or `stop` if that comes first."""
-        rank = self.rank_of(start) + offset
-        return stop if rank >= self.rank_of(stop) else self.place_of(rank)
+        if offset > _WALK_MAX:
+            rank = self.rank_of(start) + min(self.count, offset)
+            return stop if rank >= self.rank_of(stop) else self.place_of(rank)
+        block = start >> 32
+        last = stop >> 32
+        offset += start & 0xFFFFFFFF
+        while block < last:
+            size: i64 = len(self._members[block])
+            if offset < size:
+                break
+            offset -= size
+            block += 1
+        place = block << 32 | offset
+        return min(stop, place)
 
     def retreat(self, start: i64, stop: i64, offset: i64) -> i64:
         """Return the place `offset` entries in front of `stop`, or `start` if that comes first."""
-        rank = self.rank_of(stop) - offset
-        return start if rank <= self.rank_of(start) else self.place_of(rank)
+        if offset > _WALK_MAX:
+            rank = self.rank_of(stop) - min(self.count, offset)
+            return start if rank <= self.rank_of(start) else self.place_of(rank)
+        block = stop >> 32
+        first = start >> 32
+        offset = (stop & 0xFFFFFFFF) - offset
+        while offset < 0 and block > first:
+            block -= 1
+            offset += len(self._members[block])
+        if offset < 0:
+            return start
+        place = block << 32 | offset
+        return max(start, place)
 
     def members(self, start: i64, stop: i64, reverse: bool = False) -> list[bytes]:
         """Return the members between two places, the last first if `reverse`."""
