@@ -15,18 +15,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from redis_trio.args import read_integer_in
+from redis_trio.args import option_name, read_integer, read_integer_in
 from redis_trio.blocking import Block
 from redis_trio.client import Client
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, PROTECTED, STALE, group
+from redis_trio.config.kinds import parse_memory
 from redis_trio.config.rewrite import rewrite_file
 from redis_trio.data.glob import glob_match
-from redis_trio.data.lzf import compress
-from redis_trio.data.numbers import parse_integer
-from redis_trio.data.string import SHARED_INTEGERS, string_encoding
+from redis_trio.data.list import List
 from redis_trio.errors import NO_SUCH_KEY, RedisError, wrong_subcommand
 from redis_trio.help import help_reply
 from redis_trio.keyspace.digest import dataset_digest, digest_text, key_digest
+from redis_trio.keyspace.saved_size import listpack_entries, saved_size, value_table
+from redis_trio.keyspace.values import encoding, refcount
 from redis_trio.protocol.reply import (
     OK,
     Attribute,
@@ -41,12 +42,14 @@ from redis_trio.protocol.reply import (
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
+    from redis_trio.data.table import Table
     from redis_trio.keyspace.database import Database
 
 command = group("server")
 
 LONG_MAX: Final = 2**63 - 1
-COMPRESS_MAX: Final = 1024 * 1024  # of longer strings the size is told as if uncompressed
+PACKED_MAX: Final = 2**32 - 2**20
+SHOWN_MAX: Final = 100  # entries of a value that the log is told
 MATCH_CYCLES: Final = 10_000
 _NEGATIVE: Final = "ERR value is out of range, must be positive"
 _WRONG_TYPE_NAME: Final = (
@@ -148,27 +151,24 @@ def _nothing(client: Client, args: Args) -> Reply:
 def _object(client: Client, args: Args) -> Reply:
     """Tell how a value is kept.
 
-    A string is no object with a place of its own that survives a change, so the address is that of
-    its entry, which is the key's.
+    A string is no object with a place of its own that survives a change, so the address is the
+    key's.
     """
     db = client.db
     key = args[2]
     value = db.table.get(key)
     if value is None:
         raise RedisError(NO_SUCH_KEY)
-    if not isinstance(value, (bytes, bytearray)):
-        raise TypeError(f"no encoding for {type(value).__name__}")
     server = client.server
     now_ms: int = server.clock.now_ms
     accessed_ms = db.access.get(key)
     idle_s = max(0, now_ms - accessed_ms) // 1000
-    encoding = string_encoding(value).decode()
-    shared = encoding == "int" and 0 <= int(value) < SHARED_INTEGERS
-    size = saved_size(value, compressed=server.config.rdbcompression)
+    size = saved_size(value, server.config.rdbcompression)
     return Status(
-        f"Value at:0x{_address(db, key):x} refcount:{2**31 - 1 if shared else 1} "
-        f"encoding:{encoding} serializedlength:{size} "
-        f"lru:{accessed_ms // 1000 & 0xFFFFFF} lru_seconds_idle:{idle_s}".encode()
+        f"Value at:0x{_address(db, key):x} refcount:{refcount(value, True)} "
+        f"encoding:{encoding(value).decode()} serializedlength:{size} "
+        f"lru:{accessed_ms // 1000 & 0xFFFFFF} lru_seconds_idle:{idle_s}"
+        f"{_quicklist_fields(client, value)}".encode()
     )
 
 
@@ -179,29 +179,118 @@ def _address(db: Database, key: bytes) -> int:
     return 0
 
 
-def saved_size(value: bytes | bytearray, *, compressed: bool) -> int:
-    """Return how many bytes a string takes in an RDB file (rdbSaveStringObject)."""
-    text = bytes(value)
-    size = len(text)
-    number = parse_integer(text) if size <= 11 else None
-    if number is not None:
-        for bits, number_size in ((8, 2), (16, 3), (32, 5)):
-            if -(1 << (bits - 1)) <= number < 1 << (bits - 1):
-                return number_size
-    if compressed and 20 < size <= COMPRESS_MAX:
-        packed = compress(text, size - 4)
-        if packed is not None:
-            return 1 + _length_size(len(packed)) + _length_size(size) + len(packed)
-    return _length_size(size) + size
+def _quicklist_fields(client: Client, value: object) -> str:
+    """Return what DEBUG OBJECT says of a quicklist besides, nothing of any other value.
+
+    Nodes are never compressed here; the figure tells what is configured.
+    """
+    if not isinstance(value, List) or not value.quick:
+        return ""
+    nodes = value.nodes()
+    sizes = [sum(map(len, node.items)) if node.plain else node.size for node in nodes]
+    depth = client.server.config.list_compress_depth
+    return (
+        f" ql_nodes:{len(nodes)} ql_avg_node:{value.count / len(nodes):.2f} "
+        f"ql_listpack_max:{value.fill} ql_compressed:{int(depth != 0)} "
+        f"ql_uncompressed_size:{sum(sizes)}"
+    )
 
 
-def _length_size(size: int) -> int:
-    """Return how many bytes a length takes in an RDB file."""
-    if size < 1 << 6:
-        return 1
-    if size < 1 << 14:
-        return 2
-    return 5 if size < 1 << 32 else 9
+def _listpack(client: Client, args: Args) -> Reply:
+    """Show the entries of a compact value in the log, where Redis prints them."""
+    value = _value(client, args[2])
+    if encoding(value) not in (b"listpack", b"listpackex"):
+        raise RedisError("ERR Not a listpack encoded object.")
+    return _show(client, args[2], listpack_entries(value), b"Listpack structure printed on stdout")
+
+
+def _quicklist(client: Client, args: Args) -> Reply:
+    value = _value(client, args[2])
+    if not isinstance(value, List) or not value.quick:
+        raise RedisError("ERR Not a quicklist encoded object.")
+    nodes = value.nodes()
+    entries = [b"node of %d" % len(node.items) for node in nodes]
+    if len(args) > 3 and _atoi(args[3]):
+        entries = list(value)
+    return _show(client, args[2], entries, b"Quicklist structure printed on stdout")
+
+
+def _value(client: Client, key: bytes) -> object:
+    value = client.db.lookup_nonotify(key)
+    if value is None:
+        raise RedisError(NO_SUCH_KEY)
+    return value
+
+
+def _show(client: Client, key: bytes, entries: list[bytes], reply: bytes) -> Reply:
+    shown = entries[:SHOWN_MAX]
+    client.server.log.info("%r: %d entries: %r", key, len(entries), shown)
+    return Status(reply)
+
+
+def _quicklist_packed_threshold(client: Client, args: Args) -> Reply:
+    size = parse_memory(args[2].decode("latin-1"))
+    if size is None or size > PACKED_MAX:
+        raise RedisError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    client.server.thresholds.list_plain_bytes = size
+    return OK
+
+
+# -- hash tables
+
+
+def _table_stats(table: Table, full: bool) -> str:
+    """Describe a table in the words in which Redis describes a hash table.
+
+    A slot of Redis's holds a chain of entries; a slot of this table's directory a shard.
+    """
+    if table.count == 0:
+        return "Hash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n"
+    text = (
+        "Hash table 0 stats (main hash table):\n"
+        f" table size: {len(table.directory)}\n"
+        f" number of elements: {table.count}\n"
+    )
+    if full:
+        sizes = [len(shard) for shard in table.shards()]
+        mean = f"{table.count / len(sizes):.2f}"
+        text += (
+            f" different slots: {len(sizes)}\n"
+            f" max chain length: {max(sizes)}\n"
+            f" avg chain length (counted): {mean}\n"
+            f" avg chain length (computed): {mean}\n"
+            " Chain length distribution:\n"
+        )
+        for size in sorted(set(sizes)):
+            count = sizes.count(size)
+            text += f"   {size}: {count} ({count / len(sizes) * 100:.2f}%)\n"
+    return text
+
+
+def _is_full(args: Args) -> bool:
+    return len(args) > 3 and option_name(args[3]) == b"FULL"
+
+
+def _htstats(client: Client, args: Args) -> Reply:
+    index = read_integer(args[2])
+    dbs = client.server.dbs
+    if not 0 <= index < len(dbs):
+        raise RedisError("ERR Out of range database")
+    db = dbs[index]
+    full = _is_full(args)
+    keys = _table_stats(db.table, full)
+    expires = _table_stats(db.expires.when, full)
+    return Verbatim(f"[Dictionary HT]\n{keys}[Expires HT]\n{expires}".encode())
+
+
+def _htstats_key(client: Client, args: Args) -> Reply:
+    value = _value(client, args[2])
+    table = value_table(value)
+    if table is None:
+        raise RedisError(
+            "ERR The value stored at the specified key is not represented using an hash table"
+        )
+    return Verbatim(_table_stats(table, _is_full(args)).encode())
 
 
 def _digest(client: Client, args: Args) -> Reply:
@@ -335,6 +424,19 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
         "ERROR <string>", "Reply with an error of these words, code included.", _error, 3, 3
     ),
     b"help": Subcommand("", "", _help, 2, 2),
+    b"htstats": Subcommand(
+        "HTSTATS <dbid> [full]",
+        "Show how full the tables of a database are.",
+        _htstats,
+        3,
+        LONG_MAX,
+    ),
+    b"htstats-key": Subcommand(
+        "HTSTATS-KEY <key> [full]", "The same of the table of a value.", _htstats_key, 3, LONG_MAX
+    ),
+    b"listpack": Subcommand(
+        "LISTPACK <key>", "Write the entries of a compact value into the log.", _listpack, 3, 3
+    ),
     b"log": Subcommand("LOG <message>", "Write a warning to the log.", _log, 3, 3),
     b"object": Subcommand("OBJECT <key>", "Show how a value is kept.", _object, 3, 3),
     b"pause-cron": Subcommand("", "", _nothing, 3, 3),
@@ -350,6 +452,20 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
         "Reply with a string, integer, double, bignum, null, array, set, map, attrib, push, "
         "verbatim, true or false.",
         _protocol,
+        3,
+        3,
+    ),
+    b"quicklist": Subcommand(
+        "QUICKLIST <key> [<0|1>]",
+        "Write the sizes of a list's nodes, or all its elements, into the log.",
+        _quicklist,
+        3,
+        4,
+    ),
+    b"quicklist-packed-threshold": Subcommand(
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "Give list elements of that size a node of their own; 0: as configured.",
+        _quicklist_packed_threshold,
         3,
         3,
     ),

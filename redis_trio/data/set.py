@@ -67,6 +67,11 @@ class Set:
         assert integers is not None
         return len(integers)
 
+    @property
+    def table(self) -> Table | None:
+        """The members of a hashtable, which others only read; None in the other encodings."""
+        return self._table
+
     def encoding(self) -> bytes:
         """Return `intset`, `listpack` or `hashtable`."""
         if self._table is not None:

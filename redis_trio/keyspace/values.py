@@ -1,4 +1,4 @@
-"""What values are, for commands that are indifferent to it: their type's name, encoding, copy.
+"""What values are, for commands that are indifferent to it: name of the type, encoding, size, copy.
 
 Strings are bare bytes, or a bytearray once they have been changed in place. Values of all other
 types are objects of `redis_trio.data` that have the methods of `Collection`. This is the one place
@@ -9,6 +9,7 @@ Source: Redis db.c getObjectTypeName.
 
 from __future__ import annotations
 
+import sys
 from typing import Final, Protocol, cast
 
 from redis_trio.data.string import SHARED_INTEGERS, string_encoding
@@ -46,6 +47,14 @@ class Collection(Protocol):
         """Free up to about `limit` elements; return how many."""
         ...
 
+    def memory_bytes(self, samples: int) -> int:
+        """Return about how much memory the value takes.
+
+        Args:
+          samples: of how many elements the mean size is taken; 0: of all.
+        """
+        ...
+
 
 def is_string(value: object) -> bool:
     """Return whether a value is a string."""
@@ -80,6 +89,13 @@ def copy_value(value: object) -> object:
     if isinstance(value, bytearray):
         return bytearray(value)
     return collection(value).copy()
+
+
+def memory_bytes(value: object, samples: int) -> int:
+    """Return about how much memory a value takes; see `Collection.memory_bytes`."""
+    if isinstance(value, (bytes, bytearray)):
+        return sys.getsizeof(value)
+    return collection(value).memory_bytes(samples)
 
 
 def refcount(value: object, shares_integers: bool) -> int:

@@ -170,6 +170,8 @@ _MEMBERS = [b"m%d" % number for number in range(24)]
 _NUMBERS = [b"%d" % number for number in range(-8, 24)]
 _FIELDS = [b"f%d" % number for number in range(20)]
 
+CONSUMERS = [b"c1", b"c2", b"c3"]
+
 KINDS: dict[str, Callable[[Random], bytes]] = {
     **{kind: _key(kind) for kind in KEYS},
     "any": _of(EVERY_KEY),
@@ -191,7 +193,7 @@ KINDS: dict[str, Callable[[Random], bytes]] = {
     "from": _mostly([b"-", b"0", b"1", b"2-1", b"(1-1", b"(5"], [*IDS, b"(-", b"(abc", b"("]),
     "to": _mostly([b"+", b"9", b"12", b"(12-3", b"20"], [*IDS, b"(+", b"(0-0", b"(abc"]),
     "group": _mostly([b"grp1", b"grp2"], [b"none", b""], 0.95),
-    "consumer": _of([b"c1", b"c2", b"c3"]),
+    "consumer": _of(CONSUMERS),
     "lon": _mostly(LONGITUDES[:3], LONGITUDES, 0.8),
     "lat": _mostly(LATITUDES[:3], LATITUDES, 0.8),
     "radius": _of([b"0", b"1", b"200", b"5000", b"20000", b"-1", b"abc", b"nan", b"1e9"]),
@@ -254,7 +256,7 @@ GRAMMAR: dict[str, str] = {
         TOUCH <any>+
         TYPE <any>
         KEYS <glob>
-        SCAN 0 {MATCH <glob>|COUNT 1000|TYPE (string|list|hash|set|zset|stream|none)}
+        SCAN 0 COUNT 1000 {MATCH <glob>|TYPE (string|list|hash|set|zset|stream|none)}
         RENAME <any> <any>
         RENAMENX <any> <any>
         COPY <any> <any> {REPLACE|DB <db>}
@@ -319,7 +321,7 @@ GRAMMAR: dict[str, str] = {
         HRANDFIELD <h>
         HRANDFIELD <h> <count>
         HRANDFIELD <h> <count> WITHVALUES
-        HSCAN <h> 0 {MATCH <glob>|COUNT 1000}
+        HSCAN <h> 0 COUNT 1000 {MATCH <glob>}
     """,
     "set": """
         SADD <s> <sm>+
@@ -341,7 +343,7 @@ GRAMMAR: dict[str, str] = {
         SRANDMEMBER <s> <count>
         SPOP <s>
         SPOP <s> <count>
-        SSCAN <s> 0 {MATCH <glob>|COUNT 1000}
+        SSCAN <s> 0 COUNT 1000 {MATCH <glob>}
     """,
     "zset": """
         ZADD <z> {NX|XX|GT|LT|CH|INCR} (<score> <m>)+
@@ -385,7 +387,7 @@ GRAMMAR: dict[str, str] = {
         ZRANDMEMBER <z>
         ZRANDMEMBER <z> <count>
         ZRANDMEMBER <z> <count> WITHSCORES
-        ZSCAN <z> 0 {MATCH <glob>|COUNT 1000}
+        ZSCAN <z> 0 COUNT 1000 {MATCH <glob>}
     """,
     "stream": """
         XADD <x> {NOMKSTREAM} <new> (<f> <v>)+
