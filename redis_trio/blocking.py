@@ -212,8 +212,8 @@ class Waiting:
         """Return the number of keys that somebody waits for to go away."""
         count = 0
         for kinds in self.lines.values():
-            waiters = [waiter for line in kinds.values() for waiter in line]
-            count += any([waiter.block.on_missing for waiter in waiters])
+            flags = [waiter.block.on_missing for line in kinds.values() for waiter in line]
+            count += any(flags)
         return count
 
     def signal(self, topic: Topic) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
-    from redis_trio.blocking import Topic
     from redis_trio.client import Client
     from redis_trio.command import Command
     from redis_trio.keyspace.database import Database
