@@ -105,6 +105,11 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         server.count_error(exc.code)
     except Exception as bug:  # noqa: BLE001  (a bug in one command is no reason to stop)
         return _internal_error(client, command, args, bug)  # mypyc: one type for each name
+    feed = server.feed
+    if feed.active:  # even one that blocks may have changed something: XREADGROUP
+        if server.dirty != dirty:
+            feed.add(client.db.index, args)
+        feed.forget_rewrite()
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
         if client.executing:
@@ -119,11 +124,6 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         server.clock.refresh()
     command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
-    feed = server.feed
-    if feed.active:
-        if server.dirty != dirty:
-            feed.add(client.db.index, args)
-        feed.forget_rewrite()
     return reply
 
 
