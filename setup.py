@@ -41,6 +41,7 @@ FILES = [
     "errors.py",
     "execute.py",
     "feed.py",
+    "pubsub.py",
     "state.py",
     "transactions.py",
     "transport.py",

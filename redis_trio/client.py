@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from redis_trio.blocking import Topic, Waiter
     from redis_trio.command import Command
     from redis_trio.keyspace.database import Database
+    from redis_trio.pubsub import Subscriptions
     from redis_trio.state import ServerState
     from redis_trio.transactions import Transaction
 
@@ -124,6 +125,7 @@ class Client:
       user: the name it is authenticated as, `default` before.
       command: the last command, None if that was unknown.
       executing: whether it runs a transaction, in which nothing blocks.
+      subscriptions: what it listens to; None while that is nothing.
       transaction: what it has queued since MULTI.
       watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
       waiter: what it is blocked on.
@@ -157,6 +159,7 @@ class Client:
         "resp",
         "scheduled",
         "server",
+        "subscriptions",
         "transaction",
         "transport",
         "unix",
@@ -187,6 +190,7 @@ class Client:
         self.active_ms: i64 = server.clock.now_ms
         self.command: Command | None = None
         self.executing = False
+        self.subscriptions: Subscriptions | None = None
         self.transaction: Transaction | None = None
         self.watched: dict[Topic, bool] = {}
         self.dirty = False
@@ -202,7 +206,7 @@ class Client:
     @property
     def kind(self) -> str:
         """Its class in CLIENT LIST TYPE and CLIENT KILL TYPE: normal, replica, pubsub, master."""
-        return "normal"
+        return "normal" if self.subscriptions is None else "pubsub"
 
     @property
     def must_authenticate(self) -> bool:
@@ -230,6 +234,7 @@ class Client:
             or self.no_touch
             or self.reply_mode != REPLY_ON
             or self.transaction is not None
+            or self.subscriptions is not None
         )
 
     def command_done(self) -> None:
@@ -269,6 +274,15 @@ class Client:
             encode_resp2(self.out, items)
         else:
             encode_resp3(self.out, items)
+        self.schedule_write()
+
+    def push_later(self, data: bytes) -> None:
+        """Send a push that is encoded; one that its own command causes comes behind the reply."""
+        server = self.server
+        if server.current is self:
+            server.own_pushes.append(data)
+        else:
+            self.out.append(data)
         self.schedule_write()
 
     def schedule_write(self) -> None:
@@ -314,3 +328,4 @@ class Client:
             self.waiter.cancel()
         server.paused_clients.pop(self, None)
         end_transaction(self)
+        server.pubsub.forget(self)

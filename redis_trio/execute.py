@@ -41,18 +41,27 @@ from redis_trio.transactions import Queued, abort
 from redis_trio.transactions import end as end_transaction
 
 _NEVER_QUEUED: Final = frozenset(["exec", "discard", "multi", "watch", "quit", "reset", "undo"])
+_FOR_SUBSCRIBERS: Final = frozenset(
+    "subscribe ssubscribe psubscribe unsubscribe sunsubscribe punsubscribe ping quit reset".split()
+)
 SECURITY_WARNING_MS: Final = 60_000  # at most one line in the log in so long
 
 
 def process(client: Client, args: Args) -> None:
     """Run one request; its reply is in `client.out` afterwards, unless the client is halted."""
+    server = client.server
+    server.current = client
     reply = dispatch(client, args)
+    server.current = None
     if reply is not NO_REPLY:
         client.reply(reply)
+    if server.own_pushes:
+        client.out.extend(server.own_pushes)
+        server.own_pushes.clear()
     if client.gated and not client.halted & (BLOCKED | PAUSED):
         client.command_done()
-    if client.server.waiting.ready:
-        serve_ready(client.server)
+    if server.waiting.ready:
+        serve_ready(server)
 
 
 def dispatch(client: Client, args: Args) -> Reply:
@@ -158,6 +167,12 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         if command.fullname == "exec":
             flags |= transaction.flags()
     if (
+        client.subscriptions is not None
+        and client.resp == 2
+        and command.fullname not in _FOR_SUBSCRIBERS
+    ):
+        return _reject(client, command, _subscribed_error(command))
+    if (
         server.pause_until_ms
         and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
         and not unpause_if_due(server)
@@ -179,6 +194,13 @@ def _is_allowed(client: Client, command: Command) -> bool:
     else:
         allowed = config.enable_module_command
     return allowed == "yes" or (allowed == "local" and client.is_local)
+
+
+def _subscribed_error(command: Command) -> RedisError:
+    return RedisError(
+        f"ERR Can't execute '{command.fullname}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+        "QUIT / RESET are allowed in this context"
+    )
 
 
 def _protected_error(name: str, option: str) -> RedisError:

@@ -24,6 +24,7 @@ from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
+from redis_trio.pubsub import PubSub
 from redis_trio.samples import Samples
 from redis_trio.transactions import touch, touch_database
 from redis_trio.version import REDIS_VERSION as REDIS_VERSION
@@ -121,6 +122,8 @@ class ServerState:
       commands: the command table: `{name in upper or lower case: Command}`.
       clients: the connected clients by id, oldest first.
       pending_writes: clients whose output is flushed when the unit of work in hand ends.
+      current: the client whose command is running, as long as it has no reply.
+      own_pushes: what that command has pushed to that same client, to be sent behind its reply.
       dirty: changes since the last save.
       listening: whether `modified` has anybody to tell.
       gated: whether any check of `execute.admit` could concern any client.
@@ -151,6 +154,7 @@ class ServerState:
         "clock",
         "commands",
         "config",
+        "current",
         "dbs",
         "dirty",
         "executable",
@@ -167,11 +171,13 @@ class ServerState:
         "memory",
         "next_client_id",
         "no_touch",
+        "own_pushes",
         "pause_all",
         "pause_until_ms",
         "paused_clients",
         "pending_writes",
         "port",
+        "pubsub",
         "replid",
         "replid2",
         "rng",
@@ -206,6 +212,9 @@ class ServerState:
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.waiting = Waiting()
+        self.pubsub = PubSub()
+        self.current: Client | None = None
+        self.own_pushes: list[bytes] = []
         self.watchers: dict[Topic, dict[Client, None]] = {}
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()
@@ -238,6 +247,8 @@ class ServerState:
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
         config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
+        config.subscribe("notify-keyspace-events", self._follow_events)
+        self._follow_events()
         config.subscribe(THRESHOLDS, self._follow_thresholds)
         self._follow_thresholds()
 
@@ -245,6 +256,10 @@ class ServerState:
         """Keep at hand what hot code asks of the configuration."""
         self.limits.max_bulk_len = self.config.proto_max_bulk_len
         self.latency_tracking = self.config.latency_tracking
+
+    def _follow_events(self) -> None:
+        self.pubsub.set_events(self.config.notify_keyspace_events)
+        self.update_listening()
 
     def _follow_thresholds(self) -> None:
         config = self.config
@@ -367,7 +382,9 @@ class ServerState:
 
     def update_listening(self) -> None:
         """Set `listening` by whether there is anybody to tell of changes."""
-        self.listening = self.waiting.count > 0 or bool(self.watchers)
+        self.listening = self.waiting.count > 0 or bool(self.watchers) or self.pubsub.events != 0
 
     def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
         """Fire a keyspace event."""
+        if self.pubsub.events:
+            self.pubsub.notify(event_class, event, key, db.index)

@@ -73,6 +73,8 @@ def _read_kind(word: bytes) -> str:
 def _flags(client: Client) -> str:
     halted = client.halted
     flags = ""
+    if client.subscriptions is not None:
+        flags += "P"
     if client.transaction is not None:
         flags += "x"
     if halted & (BLOCKED | PAUSED):
@@ -121,7 +123,7 @@ def _visible(text: bytes) -> str:
 def client_line(client: Client, running: Args | None) -> str:
     """Return the line that CLIENT LIST has for a client.
 
-    There are no subscriptions and no tracking, and no output buffer of a fixed size
+    There is no tracking, and no output buffer of a fixed size
     (rbs, rbp): these fields say what Redis says where they are not used.
 
     Args:
@@ -133,12 +135,19 @@ def client_line(client: Client, running: Args | None) -> str:
     query_bytes, room, args_bytes = _query(client, running)
     last = client.command
     transaction = client.transaction
+    own = client.subscriptions
+    subscribed = (
+        (0, 0, 0)
+        if own is None
+        else (len(own.channels), len(own.patterns), len(own.shard_channels))
+    )
     return (
         f"id={client.id} addr={client.addr or '?:0'} laddr={client.laddr or '?:0'}"
         f" fd={transport.fd} name={_visible(client.name)}"
         f" age={now_s - client.created_ms // 1000} idle={now_s - client.active_ms // 1000}"
         f" flags={_flags(client)} db={client.db.index}"
-        f" sub=0 psub=0 ssub=0 multi={-1 if transaction is None else len(transaction.queue)}"
+        f" sub={subscribed[0]} psub={subscribed[1]} ssub={subscribed[2]}"
+        f" multi={-1 if transaction is None else len(transaction.queue)}"
         f" watch={len(client.watched)}"
         f" qbuf={query_bytes} qbuf-free={room} argv-mem={args_bytes}"
         f" multi-mem={0 if transaction is None else transaction.memory_bytes()} rbs=0 rbp=0"

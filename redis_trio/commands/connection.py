@@ -162,12 +162,12 @@ def _handshake(client: Client) -> Reply:
     tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:ALL_SUCCEEDED",
 )
 def ping(client: Client, args: Args) -> Reply:
-    """Answer PONG, or the argument."""
-    if len(args) == 1:
-        return PONG
+    """Answer PONG, or the argument; to a subscriber in RESP2 in the form of a message."""
     if len(args) > 2:
         raise wrong_arity("ping")
-    return args[1]
+    if client.subscriptions is not None and client.resp == 2:
+        return [b"pong", args[1] if len(args) == 2 else b""]
+    return PONG if len(args) == 1 else args[1]
 
 
 @command(
@@ -236,6 +236,7 @@ def quit_(client: Client, args: Args) -> Reply:
 def reset(client: Client, args: Args) -> Reply:
     """Forget what was said on this connection, but for the library's name and version."""
     end_transaction(client)
+    client.server.pubsub.forget(client)
     client.db = client.server.dbs[0]
     client.resp = 2
     client.name = b""

@@ -14,7 +14,7 @@ from redis_trio.command import ALLOW_BUSY, FAST, LOADING, NOSCRIPT, SKIP_SLOWLOG
 from redis_trio.data.numbers import parse_integer
 from redis_trio.errors import RedisError, wrong_arity
 from redis_trio.execute import call
-from redis_trio.protocol.reply import NULL_ARRAY, OK, Encoded, Reply, encode
+from redis_trio.protocol.reply import NO_REPLY, NULL_ARRAY, OK, Encoded, Reply, encode
 from redis_trio.protocol.request import Args
 from redis_trio.transactions import Transaction, end, sees_expired, unwatch, watch
 
@@ -103,7 +103,11 @@ def _run(client: Client, transaction: Transaction) -> Reply:
     resp = client.resp
     for queued in transaction.queue:
         client.command = queued.command
+        sent = len(client.out)
         reply = call(client, queued.command, queued.args)
+        if reply is NO_REPLY:  # what SUBSCRIBE has pushed stands in its place
+            reply = Encoded(b"".join(client.out[sent:]))
+            del client.out[sent:]
         if client.resp != resp:  # HELLO and RESET do not change the replies before theirs
             chunks: list[bytes] = []
             for earlier in replies:
