@@ -8,6 +8,8 @@ from redis_trio.commands import connection as connection
 from redis_trio.commands import debug as debug
 from redis_trio.commands import expire as expire
 from redis_trio.commands import generic as generic
+from redis_trio.commands import geo as geo
+from redis_trio.commands import geo_search as geo_search
 from redis_trio.commands import hash as hash
 from redis_trio.commands import hash_expire as hash_expire
 from redis_trio.commands import incr as incr
@@ -22,6 +24,9 @@ from redis_trio.commands import set as set  # noqa: A004
 from redis_trio.commands import set_operations as set_operations
 from redis_trio.commands import sort as sort
 from redis_trio.commands import sorted_set as sorted_set
+from redis_trio.commands import sorted_set_blocking as sorted_set_blocking
+from redis_trio.commands import sorted_set_operations as sorted_set_operations
 from redis_trio.commands import sorted_set_range as sorted_set_range
+from redis_trio.commands import sorted_set_sample as sorted_set_sample
 from redis_trio.commands import string as string
 from redis_trio.commands import transactions as transactions

@@ -187,6 +187,18 @@ def within(tolerance: float) -> Normalize:
     return normalize
 
 
+def doubles(reply: Reply) -> object:
+    """Normalize: doubles, which 7.4 writes with other digits than 7.0, as what they are."""
+    if isinstance(reply, bytes):
+        try:
+            return float(reply)
+        except ValueError:
+            return reply
+    if isinstance(reply, list):
+        return [doubles(item) for item in reply]
+    return plain(reply)
+
+
 def error_code(reply: Reply) -> object:
     """Normalize: of an error only its code, where the two versions word it differently."""
     if isinstance(reply, RedisError):
