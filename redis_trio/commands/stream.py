@@ -340,7 +340,8 @@ def xadd(client: Client, args: Args) -> Reply:
         db.notify(name, STREAM, "xtrim")
     if client.server.feed.active:
         fed = args[:] if trim is None else trim.exactly(args, stream)
-        fed[start - 1] = text
+        if addition is None or addition.id is None:
+            fed[start - 1] = text
         client.server.feed.rewrite(fed)
     return text
 

@@ -87,6 +87,11 @@ def _word_size(word: bytes) -> i64:
     return size + 4 if size < 268435455 else size + 5
 
 
+def _is_below(a: StreamId, b: StreamId) -> bool:
+    """Return whether an id is below another: a compiled `<` would make tuples of them first."""
+    return a[0] < b[0] or (a[0] == b[0] and a[1] < b[1])
+
+
 class Node:
     """A run of entries.
 
@@ -296,7 +301,6 @@ class Stream:
     """
 
     __slots__ = (
-        "_firsts",
         "entries_added",
         "first_id",
         "groups",
@@ -315,7 +319,6 @@ class Stream:
         self.max_deleted_id: StreamId = ZERO_ID
         self.entries_added = 0
         self.nodes: list[Node] = []
-        self._firsts: list[StreamId] = []  # first_id of each node
         self.groups: dict[bytes, Group] = {}
 
     def __len__(self) -> int:
@@ -344,7 +347,6 @@ class Stream:
         nodes = self.nodes
         if not nodes or nodes[-1].is_full(size, limits):
             nodes.append(Node(entry_id, words[start::2]))
-            self._firsts.append(entry_id)
         nodes[-1].append(entry_id, text, words, start)
         self.last_id = entry_id
         if self.length == 0:
@@ -357,10 +359,20 @@ class Stream:
 
     def _node(self, entry_id: StreamId) -> i64:
         """Return which node an entry of this id is in, if anywhere; 0 if below all."""
-        slot: i64 = len(self.nodes) - 1
-        if slot > 0 and entry_id < self._firsts[slot]:
-            slot = bisect_right(self._firsts, entry_id) - 1
-        return max(slot, 0)
+        nodes = self.nodes
+        low: i64 = 0
+        high: i64 = len(nodes) - 1
+        if high <= 0 or not _is_below(entry_id, nodes[high].first_id):
+            return max(high, 0)
+        if _is_below(entry_id, nodes[1].first_id):
+            return 0
+        while high - low > 1:
+            middle = (low + high) >> 1
+            if _is_below(entry_id, nodes[middle].first_id):
+                high = middle
+            else:
+                low = middle
+        return low
 
     def encoded(self, start: StreamId, end: StreamId, count: i64, out: list[bytearray]) -> i64:
         """Append the entries with ids from `start` to `end` to `out`, as replies carry them.
@@ -377,11 +389,11 @@ class Stream:
         slot = self._node(start)
         while slot < len(nodes):
             node = nodes[slot]
-            if node.first_id > end:
+            if _is_below(end, node.first_id):
                 break
-            place = node.place(start) if node.first_id < start else 0
+            place = node.place(start) if _is_below(node.first_id, start) else 0
             stop = node.count
-            if node.last_id > end:
+            if _is_below(end, node.last_id):
                 stop = node.place(end)
                 if stop < node.count and node.ms[stop] == end[0] and node.seq[stop] == end[1]:
                     stop += 1
@@ -404,11 +416,11 @@ class Stream:
         slot = self._node(end)
         while slot >= 0 and nodes:
             node = nodes[slot]
-            if node.last_id < start:
+            if _is_below(node.last_id, start):
                 break
-            stop = node.place(start) if node.first_id < start else 0
+            stop = node.place(start) if _is_below(node.first_id, start) else 0
             place = node.count
-            if node.last_id > end:
+            if _is_below(end, node.last_id):
                 place = node.place(end)
                 if place < node.count and node.ms[place] == end[0] and node.seq[place] == end[1]:
                     place += 1
@@ -428,10 +440,10 @@ class Stream:
         slot = self._node(start)
         while slot < len(nodes):
             node = nodes[slot]
-            place = node.place(start) if node.first_id < start else 0
+            place = node.place(start) if _is_below(node.first_id, start) else 0
             while place < node.count:
                 entry_id = node.id(place)
-                if entry_id > end:
+                if _is_below(end, entry_id):
                     return found
                 found.append(entry_id)
                 if len(found) == count:
@@ -484,7 +496,7 @@ class Stream:
             if place < 0:
                 continue
             if node.count == 1:
-                self._drop_nodes(slot, slot + 1)
+                del self.nodes[slot]
             else:
                 node.remove(place, place + 1)
             self.length -= 1
@@ -546,14 +558,10 @@ class Stream:
     def _trimmed(self, slot: i64, before: i64) -> int:
         """Drop the nodes in front of `slot`; return how many entries are gone since `before`."""
         if slot:
-            self._drop_nodes(0, slot)
+            del self.nodes[:slot]
         if self.length != before:
             self._find_first()
         return before - self.length
-
-    def _drop_nodes(self, start: i64, stop: i64) -> None:
-        del self.nodes[start:stop]
-        del self._firsts[start:stop]
 
     def _find_first(self) -> None:
         """Set `first_id`."""
@@ -573,7 +581,7 @@ class Stream:
 
     def tree_nodes(self) -> int:
         """Return of how many nodes Redis's radix tree would consist, in O(nodes)."""
-        return count_tree_nodes(self._firsts)
+        return count_tree_nodes([node.first_id for node in self.nodes])
 
     def copy(self) -> Stream:
         """Return a stream that is equal and shares nothing that can change."""
@@ -584,7 +592,6 @@ class Stream:
         other.max_deleted_id = self.max_deleted_id
         other.entries_added = self.entries_added
         other.nodes = [node.copy() for node in self.nodes]
-        other._firsts = self._firsts[:]
         for name, group in self.groups.items():
             other.groups[name] = group.copy()
         return other
@@ -617,13 +624,12 @@ class Stream:
     def memory_bytes(self, samples: int) -> int:
         """Return about how much memory the stream takes; of `samples` nodes exactly, 0: of all."""
         nodes = self.nodes
-        size = sys.getsizeof(self) + sys.getsizeof(nodes) + sys.getsizeof(self._firsts)
-        size += sys.getsizeof(self.groups)
+        size = sys.getsizeof(self) + sys.getsizeof(nodes) + sys.getsizeof(self.groups)
         if nodes:
             sampled = nodes[:samples] if samples else nodes
             sampled_size = 0
             for node in sampled:
-                sampled_size += node.memory_bytes() + sys.getsizeof(node.first_id)
+                sampled_size += node.memory_bytes()
             size += sampled_size * len(nodes) // len(sampled)
         for name, group in self.groups.items():
             size += sys.getsizeof(name) + group.memory_bytes(samples)
