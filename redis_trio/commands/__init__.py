@@ -28,5 +28,11 @@ from redis_trio.commands import sorted_set_blocking as sorted_set_blocking
 from redis_trio.commands import sorted_set_operations as sorted_set_operations
 from redis_trio.commands import sorted_set_range as sorted_set_range
 from redis_trio.commands import sorted_set_sample as sorted_set_sample
+from redis_trio.commands import stream as stream
+from redis_trio.commands import stream_group as stream_group
+from redis_trio.commands import stream_info as stream_info
+from redis_trio.commands import stream_pending as stream_pending
+from redis_trio.commands import stream_read as stream_read
+from redis_trio.commands import stream_readgroup as stream_readgroup
 from redis_trio.commands import string as string
 from redis_trio.commands import transactions as transactions
