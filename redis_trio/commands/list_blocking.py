@@ -105,6 +105,8 @@ def _blocking_move(
     """Move an element or wait for one; the move is fed as `fed`."""
     element = _move(client, args[1], args[2], left, to_left)
     if element is None:
+        if client.executing:
+            return None  # not what it answers at its timeout
         return block_on_keys(client, [args[1]], KIND, timeout_s, NULL_ARRAY)
     client.server.feed.rewrite(fed)
     return element
