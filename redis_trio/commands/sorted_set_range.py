@@ -183,48 +183,23 @@ class _Query:
         scores = self.scores
         if scores is not None:
             start, stop = zset.score_span(scores)
+            if self.offset:
+                start, stop = zset.skipped(start, stop, self.reverse, self.offset)
         else:
             lex = self.lex
             assert lex is not None
-            start, stop = zset.lex_span(lex, self.reverse)
-        if stop <= start or (self.offset == 0 and self.limit < 0):
+            start, stop = zset.lex_span(lex, self.reverse, self.offset)
+        if self.limit < 0 or stop <= start:
             return start, stop
-        return self._limited(zset, start, stop)
+        if self.reverse:
+            return zset.retreat(start, stop, self.limit), stop
+        return start, zset.advance(start, stop, self.limit)
 
     def _span_of_ranks(self, zset: SortedSet) -> tuple[i64, i64]:
         first, behind = rank_span(zset.count, self.start, self.stop)
         if self.reverse:
             first, behind = zset.count - behind, zset.count - first
         return zset.place_of(first), zset.place_of(behind)
-
-    def _limited(self, zset: SortedSet, start: i64, stop: i64) -> tuple[i64, i64]:
-        offset = self.offset
-        if offset < 0:
-            if zset.table is None:
-                return start, start
-            start, stop = self._from_behind(zset, start, stop)
-        elif offset and self.reverse:
-            stop = zset.retreat(start, stop, offset)
-        elif offset:
-            start = zset.advance(start, stop, offset)
-        if self.limit < 0:
-            return start, stop
-        if self.reverse:
-            return zset.retreat(start, stop, self.limit), stop
-        return start, zset.advance(start, stop, self.limit)
-
-    def _from_behind(self, zset: SortedSet, start: i64, stop: i64) -> tuple[i64, i64]:
-        """Apply a negative offset, which Redis 7.4 counts from the other end in a skiplist.
-
-        -1 is the last entry of the range, or the first if it is reversed; if there are not so
-        many, nothing is found (zslNthInRange is asked for the entry of that number).
-        """
-        size = zset.count_between(start, stop)
-        if self.offset < -size:
-            return start, start
-        if self.reverse:
-            return start, zset.advance(start, stop, -self.offset)
-        return zset.retreat(start, stop, -self.offset), stop
 
 
 def rank_span(count: i64, start: i64, stop: i64) -> tuple[i64, i64]:

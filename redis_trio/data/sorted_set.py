@@ -314,8 +314,8 @@ class SortedSet:
         stop = self.score_place(range_.max, not range_.maxex)
         return start, stop
 
-    def lex_span(self, range_: LexRange, reverse: bool) -> tuple[i64, i64]:
-        """Return the places where a range of members begins and ends.
+    def lex_span(self, range_: LexRange, reverse: bool, offset: i64 = 0) -> tuple[i64, i64]:
+        """Return the places where a range of members begins and ends, without the first `offset`.
 
         It is only defined for a set whose scores are all the same; for others a listpack does what
         a walk along it does, from the end if `reverse`, and of a skiplist nothing is said.
@@ -323,43 +323,65 @@ class SortedSet:
         if range_.empty:
             return 0, 0
         if self.table is None and self.count and self._scores_differ():
-            return self._walked_lex_span(range_, reverse)
+            return self._walked_lex_span(range_, reverse, offset)
         start: i64 = 0
         stop = self.end()
         if range_.min is not None:
             start = self.lex_place(range_.min, range_.minex)
         if range_.max is not None:
             stop = self.lex_place(range_.max, not range_.maxex)
-        return start, stop
+        return self.skipped(start, stop, reverse, offset)
 
     def _scores_differ(self) -> bool:
         return cast(float, self._scores[0][0]) != cast(float, self._scores[-1][-1])
 
-    def _walked_lex_span(self, range_: LexRange, reverse: bool) -> tuple[i64, i64]:
-        """The span that Redis finds going from one entry to the next (t_zset.c zzl*Lex*)."""
-        members = self.members(0, self.end())
+    def _walked_lex_span(self, range_: LexRange, reverse: bool, offset: i64) -> tuple[i64, i64]:
+        """The span that Redis finds going from one entry to the next (t_zset.c zzl*Lex*).
+
+        What is skipped is not looked at: the range may have ended, and begun again, there.
+        """
+        members = self.members(0, self.end(), reverse)
+        size: i64 = len(members)
         if (
-            not range_.above_min(members[-1])
-            or not range_.below_max(members[0])
+            offset < 0
+            or not range_.above_min(members[0 if reverse else size - 1])
+            or not range_.below_max(members[size - 1 if reverse else 0])
             or range_.is_void()
         ):
             return 0, 0
-        size: i64 = len(members)
-        if not reverse:
-            start: i64 = 0
-            while start < size and not range_.above_min(members[start]):
-                start += 1
-            stop = start
-            while stop < size and range_.below_max(members[stop]):
-                stop += 1
-        else:
-            stop = size
-            while stop and not range_.below_max(members[stop - 1]):
-                stop -= 1
-            start = stop
-            while start and range_.above_min(members[start - 1]):
-                start -= 1
-        return self.place_of(start), self.place_of(stop)
+        first: i64 = 0
+        while first < size and not _reached(range_, members[first], reverse):
+            first += 1
+        if first == size or _passed(range_, members[first], reverse):
+            return 0, 0
+        first = size if offset > size - first else first + offset
+        last = first
+        while last < size and not _passed(range_, members[last], reverse):
+            last += 1
+        if reverse:
+            first, last = size - last, size - first
+        return self.place_of(first), self.place_of(last)
+
+    def skipped(self, start: i64, stop: i64, reverse: bool, offset: i64) -> tuple[i64, i64]:
+        """Return a span without its first `offset` entries, or the last ones if `reverse`.
+
+        A negative offset finds nothing in a listpack. In a skiplist it counts from the other end:
+        -1 is the last entry of the range, or the first if reversed; if there are not so many,
+        nothing is found (t_zset.c zslNthInRange, which is asked for the entry of that number).
+        """
+        if stop <= start:
+            return start, start
+        if offset < 0:
+            if self.table is None or offset < -self.count_between(start, stop):
+                return start, start
+            if reverse:
+                return start, self.advance(start, stop, -offset)
+            return self.retreat(start, stop, -offset), stop
+        if offset and reverse:
+            return start, self.retreat(start, stop, offset)
+        if offset:
+            return self.advance(start, stop, offset), stop
+        return start, stop
 
     def count_between(self, start: i64, stop: i64) -> i64:
         """Return how many members are between two places."""
@@ -635,6 +657,16 @@ def _same(neighbour: object, score: float) -> object:
     if value != score or (score == 0.0 and copysign(1.0, value) != copysign(1.0, score)):
         return None
     return neighbour
+
+
+def _reached(range_: LexRange, member: bytes, reverse: bool) -> bool:
+    """Return whether a walk is behind the end of the range where it comes from."""
+    return range_.below_max(member) if reverse else range_.above_min(member)
+
+
+def _passed(range_: LexRange, member: bytes, reverse: bool) -> bool:
+    """Return whether a walk is behind the other end of the range."""
+    return not (range_.above_min(member) if reverse else range_.below_max(member))
 
 
 def from_scores(scores: dict[bytes, float], thresholds: Thresholds) -> SortedSet:
