@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
-from redis_trio.data.numbers import parse_integer
+from redis_trio.data.numbers import INTEGER_MAX, INTEGER_MIN, parse_integer
 from redis_trio.data.radix_tree import count_tree_nodes
 from redis_trio.data.stream_id import MAX_ID, ZERO_ID, StreamId
 
@@ -295,7 +295,7 @@ class Stream:
       first_id: of the first entry, 0-0 if there is none.
       last_id: the highest id that any entry had.
       max_deleted_id: the highest id that XDEL deleted.
-      entries_added: how many entries were added, ever.
+      entries_added: how many entries were added, ever; 64 bits, shown with a sign.
       nodes: the entries. Only the first node can be empty (see `trim_before`).
       groups: by name, in the order of their creation; Redis shows them by name.
     """
@@ -317,7 +317,7 @@ class Stream:
         self.first_id: StreamId = ZERO_ID
         self.last_id: StreamId = ZERO_ID
         self.max_deleted_id: StreamId = ZERO_ID
-        self.entries_added = 0
+        self.entries_added: i64 = 0
         self.nodes: list[Node] = []
         self.groups: dict[bytes, Group] = {}
 
@@ -352,7 +352,8 @@ class Stream:
         if self.length == 0:
             self.first_id = entry_id
         self.length += 1
-        self.entries_added += 1
+        added = self.entries_added
+        self.entries_added = added + 1 if added != INTEGER_MAX else INTEGER_MIN
         return True
 
     # -- looking

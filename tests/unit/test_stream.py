@@ -462,6 +462,13 @@ def test_xsetid_sets_what_adding_goes_on_from(run: Run, client: Client, fired: F
     assert run("XADD k 7-* f v") == b"7-8"
 
 
+def test_the_number_of_entries_ever_added_overflows(run: Run) -> None:
+    fill(run, 1)
+    run(f"XSETID k 1 ENTRIESADDED {2**63 - 1}")
+    run("XADD k 2 f v")
+    assert info(run)[b"entries-added"] == -(2**63)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
