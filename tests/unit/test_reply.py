@@ -116,6 +116,37 @@ def test_every_chunk_is_bytes_and_a_value_is_not_copied() -> None:
         assert any(chunk is value for chunk in out)
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        *([b"abc"] * 3, [b""] * 5, [b"a", b"bc", b"def"], [b"x" * 1023] * 4, [b"x" * 1024] * 4),
+        *(
+            [b"a", b"x" * 1024, b"b"],
+            [b"x" * 1024, b"a", b"b"],
+            [b"a", b"b", None],
+            [b"a", b"b", 3],
+        ),
+        *([1, b"a", b"b"], [b"a", b"b", bytearray(b"c")], [b"a", b"b", [b"c", b"d", b"e"]]),
+        *([b"%d" % number for number in range(300)], [b"a"] * 300),
+    ],
+)
+@pytest.mark.parametrize("resp", [2, 3])
+def test_an_array_of_strings_is_what_its_items_are_one_by_one(
+    items: list[Reply], resp: int
+) -> None:
+    """Many short strings are joined in other ways than few or long ones."""
+    head = b"%d\r\n" % len(items)
+    body = b""
+    for item in items:
+        chunks: list[bytes] = []
+        encode(chunks, item, resp)
+        body += b"".join(chunks)
+    for reply, kind in ((items, b"*"), (SetReply(items), b"*" if resp == 2 else b"~")):
+        out: list[bytes] = []
+        encode(out, reply, resp)
+        assert b"".join(out) == kind + head + body
+
+
 def test_an_error_is_one_line() -> None:
     assert encode_error("ERR a\r\nb\n") == b"-ERR a  b\r\n"
     assert encode_error("ERR '\udcff\udc80ä'") == b"-ERR '\xff\x80\xc3\xa4'\r\n"
