@@ -44,6 +44,8 @@ INTEGERS = [
     b"-2147483648", b"4294967296", b"9223372036854775807", b"-9223372036854775808",
     b"-9223372036854775807", b"9223372036854775808", b"1.5", b"abc", b"", b" 1", b"01", b"-0",
 ]  # fmt: skip
+PICKS = [b"9223372036854775807", b"-9223372036854775808", b"1.5", b"abc", b"", b"-100"]
+"""Not so many that both servers would be busy for years."""
 SCORES = [
     b"0", b"1", b"2", b"3", b"-1", b"1.5", b"-2.5", b"10", b"100", b"1e3", b"inf", b"-inf", b"+inf",
     b"nan", b"0.1", b"1e300", b"-1e300", b"1e-300", b"abc", b"", b"-0", b"0x10", b" 1",
@@ -183,6 +185,7 @@ KINDS: dict[str, Callable[[Random], bytes]] = {
     "i": _number(-6, 8, INTEGERS),
     "n": _number(0, 6, INTEGERS),
     "count": _number(-5, 12, INTEGERS),
+    "picks": _number(-6, 12, PICKS),
     "int": _number(-50, 50, INTEGERS, 0.8),
     "float": _mostly([b"1", b"0.5", b"-2.25", b"3.0e3", b"100"], VALUES, 0.7),
     "score": _mostly([b"%d" % number for number in range(8)], SCORES, 0.7),
@@ -319,8 +322,8 @@ GRAMMAR: dict[str, str] = {
         HINCRBY <h> <f> <int>
         HINCRBYFLOAT <h> <f> <float>
         HRANDFIELD <h>
-        HRANDFIELD <h> <count>
-        HRANDFIELD <h> <count> WITHVALUES
+        HRANDFIELD <h> <picks>
+        HRANDFIELD <h> <picks> WITHVALUES
         HSCAN <h> 0 COUNT 1000 {MATCH <glob>}
     """,
     "set": """
@@ -340,7 +343,7 @@ GRAMMAR: dict[str, str] = {
         SDIFFSTORE <s> <s>+
         SINTERCARD <keys:s> {LIMIT <n>}
         SRANDMEMBER <s>
-        SRANDMEMBER <s> <count>
+        SRANDMEMBER <s> <picks>
         SPOP <s>
         SPOP <s> <count>
         SSCAN <s> 0 COUNT 1000 {MATCH <glob>}
@@ -385,8 +388,8 @@ GRAMMAR: dict[str, str] = {
         ZDIFFSTORE <z> <keys:zs>
         ZINTERCARD <keys:zs> {LIMIT <n>}
         ZRANDMEMBER <z>
-        ZRANDMEMBER <z> <count>
-        ZRANDMEMBER <z> <count> WITHSCORES
+        ZRANDMEMBER <z> <picks>
+        ZRANDMEMBER <z> <picks> WITHSCORES
         ZSCAN <z> 0 COUNT 1000 {MATCH <glob>}
     """,
     "stream": """
@@ -563,6 +566,6 @@ class Generator:
         command: Command = []
         for node in rng.choice(self.lines[rng.choice(self._groups)]):
             _fill(node, rng, command)
-        if rng.random() < 0.03:
+        if rng.random() < 0.03 and b"RAND" not in command[0].upper():
             _spoil(command, rng)
         return command
