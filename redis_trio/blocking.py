@@ -54,9 +54,22 @@ class Block:
       args: the command to run then; None for the one that blocked.
       on_missing: whether to run it also when a key has gone or is of another type.
       busy_ns: how long the command takes in the statistics if it times out.
+
+    Attributes:
+      if_denied: the reply where nobody may wait, as in a transaction; that of `on_timeout` unless a
+        handler sets another one.
     """
 
-    __slots__ = ("args", "busy_ns", "kind", "on_missing", "on_timeout", "timeout_s", "topics")
+    __slots__ = (
+        "args",
+        "busy_ns",
+        "if_denied",
+        "kind",
+        "on_missing",
+        "on_timeout",
+        "timeout_s",
+        "topics",
+    )
 
     def __init__(
         self,
@@ -71,6 +84,7 @@ class Block:
         self.topics = topics
         self.timeout_s = timeout_s
         self.on_timeout = on_timeout
+        self.if_denied = on_timeout
         self.kind = kind
         self.args = args
         self.on_missing = on_missing

@@ -122,7 +122,7 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
         if client.executing:
-            reply = reply.on_timeout  # a transaction does not wait
+            reply = reply.if_denied  # a transaction does not wait
         else:  # counted when it has its answer
             server.last_ns = now
             _block(client, command, args, reply)

@@ -107,7 +107,9 @@ def _blocking_move(
     if element is None:
         if client.executing:
             return None  # not what it answers at its timeout
-        return block_on_keys(client, [args[1]], KIND, timeout_s, NULL_ARRAY)
+        block = block_on_keys(client, [args[1]], KIND, timeout_s, NULL_ARRAY)
+        block.if_denied = None  # Redis answers with another null than after the timeout
+        return block
     client.server.feed.rewrite(fed)
     return element
 

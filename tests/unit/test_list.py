@@ -377,6 +377,13 @@ def test_what_is_waited_for(client: Client) -> None:
         assert block.on_timeout is NULL_ARRAY
 
 
+def test_a_transaction_does_not_wait(run: Run) -> None:
+    run("MULTI")
+    for line in ("BLPOP a 0", "BLMPOP 0 1 a LEFT", "BLMOVE a b LEFT LEFT 0", "BRPOPLPUSH a b 0"):
+        run(line)
+    assert run("EXEC") == [NULL_ARRAY, NULL_ARRAY, None, None]
+
+
 @pytest.mark.parametrize(
     "line",
     ["BLPOP s {}", "BRPOP s {}", "BLMOVE s s LEFT LEFT {}", "BRPOPLPUSH s s {}"],
