@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 UNKNOWN: Final = -1
 """A group's entries-read that nobody knows; a consumer that was never active."""
 
+_POINTER: Final = 8  # bytes
+
 CHUNK: Final = 256  # entries in one of the short lists at most
 SMALL: Final = 32  # a short list with fewer is united with its neighbour
 
@@ -196,13 +198,6 @@ class PendingList:
             freed += len(self.chunks.pop())
         self.count -= freed
         return freed
-
-    def memory_bytes(self) -> int:
-        """Return the size of the list in bytes, without the entries."""
-        size = sys.getsizeof(self.chunks)
-        if self.chunks:
-            size += sys.getsizeof(self.chunks[0]) * len(self.chunks)
-        return size
 
     def _slot(self, ms: int, seq: int) -> i64:
         """Return which is the first short list whose last id is not below ms-seq."""
@@ -402,15 +397,18 @@ class Group:
         return freed
 
     def memory_bytes(self, samples: int) -> int:
-        """Return about how many bytes the group takes; all pending entries take the same."""
-        size = sys.getsizeof(self) + sys.getsizeof(self.consumers) + self.pending.memory_bytes()
+        """Return about how many bytes the group takes; of `samples` consumers exactly, 0: of all.
+
+        All pending entries take the same, and each stands in two lists.
+        """
+        size = sys.getsizeof(self) + sys.getsizeof(self.consumers)
         if self.pending.count:
-            size += sys.getsizeof(self.pending.first()) * self.pending.count
+            size += (sys.getsizeof(self.pending.first()) + 2 * _POINTER) * self.pending.count
         sampled = 0
         sampled_size = 0
         for consumer in self.consumers.values():
             sampled_size += sys.getsizeof(consumer) + sys.getsizeof(consumer.name)
-            sampled_size += consumer.pending.memory_bytes()
+            sampled_size += sys.getsizeof(consumer.pending) + sys.getsizeof(consumer.pending.chunks)
             sampled += 1
             if sampled == samples:
                 break

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from redis_trio.client import Client
+from redis_trio.data.stream import Stream
 from redis_trio.protocol.reply import NO_REPLY, NULL_ARRAY, OK, MapPairs, RedisError, Reply, encode
 from redis_trio.protocol.response import ReplyParser
 from redis_trio.state import ServerState
@@ -858,3 +859,22 @@ def test_a_big_group_is_freed_little_by_little(run: Run, state: ServerState) -> 
     while state.lazyfree.step(1_000_000):
         pass
     assert not state.lazyfree.busy
+
+
+@pytest.mark.usefixtures("entries")
+def test_pending_entries_and_consumers_take_memory(client: Client, run: Run) -> None:
+    def size(samples: int) -> int:
+        stream = client.db.lookup_read(b"s")
+        assert isinstance(stream, Stream)
+        return stream.groups[b"g"].memory_bytes(samples)
+
+    empty = size(0)
+    for number in range(6, 1006):
+        run(f"XADD s {number} f v")
+    run("XREADGROUP GROUP g c STREAMS s >")
+    assert 40_000 < size(0) - empty < 200_000
+    before = size(0)
+    for number in range(100):
+        run(f"XGROUP CREATECONSUMER s g c{number}")
+    assert size(0) - before > 10_000
+    assert abs(size(0) - size(10)) < size(0) // 100
