@@ -71,11 +71,9 @@ def read_score(arg: bytes) -> float:
 )
 def zadd(client: Client, args: Args) -> Reply:
     """Return how many are new, with CH also how many changed, with INCR the score."""
-    if len(args) != 4:
+    if len(args) != 4 or args[2][:1] > b"9":  # no option begins with a digit or a sign
         return _add(client, args, 0)
-    integer = parse_integer(args[2])
-    if integer is None:
-        return _add(client, args, 0)
+    score = read_score(args[2])
     db = client.db
     name = args[1]
     zset = db.lookup_write(name)
@@ -85,7 +83,7 @@ def zadd(client: Client, args: Args) -> Reply:
         zset = _new(client, name, 1, args[3])
     thresholds = client.server.thresholds
     zset.convert_for(1, thresholds)
-    did = zset.add(args[3], float(integer), thresholds)
+    did = zset.add(args[3], score, thresholds)
     if did == SAME:
         return 0
     db.modified(name, ZSET, "zadd")
@@ -269,14 +267,15 @@ def _pop(client: Client, args: Args, last: bool) -> Reply:
     zset = zset_value(client.db.lookup_write(name))
     if zset is None or limit == 0:
         return []
+    if limit < 0:
+        member, score = zset.pop(last)
+        tell_of_pops(client, name, zset, 1, last)
+        return [member, score]
     popped: list[tuple[bytes, float]] = []
-    for _ in range(1 if limit < 0 else min(limit, zset.count)):
+    for _ in range(min(limit, zset.count)):
         popped.append(zset.pop(last))
     tell_of_pops(client, name, zset, len(popped), last)
-    if limit >= 0:
-        return Pairs(popped)
-    member, score = popped[0]
-    return [member, score]
+    return Pairs(popped)
 
 
 def tell_of_pops(client: Client, name: bytes, zset: SortedSet, popped: int, last: bool) -> None:
