@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OBJECT_BYTES: Final = 128  # of a hash without fields, of deadlines without any
 ENTRY_BYTES: Final = 38  # of a table for each field, see data/table.py
-DEADLINE_BYTES: Final = 100  # for each field that expires
+DEADLINE_BYTES: Final = 100  # for each field that expires, while there are few of them
+WHEEL_BYTES: Final = 230  # and when there are many, see data/expires.py
 
 
 class Hash:
@@ -258,6 +259,8 @@ class Hash:
         if pairs:
             strings = sum([sys.getsizeof(field) + sys.getsizeof(value) for field, value in pairs])
             size += strings * len(self) // len(pairs)
-        if self.deadlines is not None:
-            size += OBJECT_BYTES + DEADLINE_BYTES * len(self.deadlines)
+        deadlines = self.deadlines
+        if deadlines is not None:
+            each = DEADLINE_BYTES if deadlines.many is None else WHEEL_BYTES
+            size += OBJECT_BYTES + each * len(deadlines)
         return size
