@@ -85,6 +85,12 @@ class Input:
             return self.zset.get(member)
         return 1.0 if self.plain is not None and self.plain.has(member) else None
 
+    def has(self, member: bytes) -> bool:
+        """Return whether a member is there."""
+        if self.zset is not None:
+            return member in self.zset
+        return self.plain is not None and self.plain.has(member)
+
     def is_same(self, other: Input) -> bool:
         """Return whether both are the same key's."""
         return self.zset is other.zset and self.plain is other.plain
@@ -225,7 +231,7 @@ def _intersection_count(inputs: list[Input], limit: int) -> int:
     count = 0
     for member in smallest.members():
         for other in others:
-            if other.find(member) is None:
+            if not other.has(member):
                 break
         else:
             count += 1
@@ -255,7 +261,7 @@ def _difference(inputs: list[Input]) -> Scores:
     scores = {}
     for member, score in first.items():
         for other in others:
-            if other.find(member) is not None:
+            if other.has(member):
                 break
         else:
             scores[member] = score

@@ -311,8 +311,10 @@ def test_a_search_looks_only_at_what_is_near(
     try:
         monkeypatch.setattr(SortedSet, "items", counted)
     except TypeError:
-        pytest.skip("a compiled method cannot be replaced")
+        pytest.skip("a method of a compiled class cannot be replaced")
     assert run("GEOSEARCH geo FROMMEMBER Berlin BYRADIUS 30 km") == [b"Berlin"]
+    if not ranges:
+        pytest.skip("compiled code calls what a method was when it was compiled")
     assert sum(ranges) < 20
     ranges.clear()
     reply = run("GEOSEARCH geo FROMMEMBER Berlin BYRADIUS 20000 km COUNT 10 ANY")
