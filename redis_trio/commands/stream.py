@@ -16,7 +16,7 @@ from mypy_extensions import i64
 
 from redis_trio.args import option_name, read_integer
 from redis_trio.command import DENYOOM, FAST, READONLY, WRITE, group, key
-from redis_trio.data.stream import Stream
+from redis_trio.data.stream import Stream, Text
 from redis_trio.data.stream_id import (
     MAX_ID,
     SEQ_MAX,
@@ -40,6 +40,8 @@ command = group("stream")
 
 INVALID_ID: Final = "ERR Invalid stream ID specified as stream command argument"
 _SETID_SMALLER: Final = "ERR The ID specified in XSETID is smaller than"
+
+_ARRAYS: Final = [b"*%d\r\n" % count for count in range(128)]
 
 # What entries are trimmed by.
 MAXLEN: Final = 1
@@ -96,12 +98,12 @@ def encoded_range(
     stream: Stream, start: StreamId, end: StreamId, count: i64, backwards: bool = False
 ) -> Encoded:
     """Return the entries with ids from `start` to `end` as a reply; `count` 0: all of them."""
-    parts = [bytearray()]
+    parts: list[Text] = [b""]
     if backwards:
         found = stream.encoded_reversed(start, end, count, parts)
     else:
         found = stream.encoded(start, end, count, parts)
-    parts[0] += b"*%d\r\n" % found
+    parts[0] = _ARRAYS[found] if found < 128 else b"*%d\r\n" % found
     return Encoded(b"".join(parts))
 
 

@@ -110,6 +110,8 @@ def _only_with_group(option: str) -> RedisError:
 def _read_start(client: Client, key: bytes, arg: bytes) -> StreamId:
     """Return the id behind which XREAD reads a stream."""
     stream = stream_value(client.db.lookup_read(key))
+    if arg[:1].isdigit():
+        return read_id(arg)
     special = option_name(arg)
     if special == b"$":
         return ZERO_ID if stream is None else stream.last_id

@@ -23,7 +23,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mypy_extensions import i64
 
@@ -34,6 +34,8 @@ from redis_trio.data.stream_id import MAX_ID, ZERO_ID, StreamId
 if TYPE_CHECKING:
     from redis_trio.data.stream_group import Group
     from redis_trio.data.thresholds import Thresholds
+
+Text: TypeAlias = bytes | bytearray
 
 NODE_BYTES_MAX: Final = 1 << 30  # of a node, and of the words of one entry
 
@@ -375,7 +377,7 @@ class Stream:
                 low = middle
         return low
 
-    def encoded(self, start: StreamId, end: StreamId, count: i64, out: list[bytearray]) -> i64:
+    def encoded(self, start: StreamId, end: StreamId, count: i64, out: list[Text]) -> i64:
         """Append the entries with ids from `start` to `end` to `out`, as replies carry them.
 
         What is appended is for joining at once: it may change with the stream.
@@ -408,9 +410,7 @@ class Stream:
             slot += 1
         return found
 
-    def encoded_reversed(
-        self, start: StreamId, end: StreamId, count: i64, out: list[bytearray]
-    ) -> i64:
+    def encoded_reversed(self, start: StreamId, end: StreamId, count: i64, out: list[Text]) -> i64:
         """Do as `encoded`, with the entries from `end` back to `start`."""
         nodes = self.nodes
         found: i64 = 0

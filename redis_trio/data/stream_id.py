@@ -21,7 +21,6 @@ ZERO_ID: Final[StreamId] = (0, 0)
 MAX_ID: Final[StreamId] = (SEQ_MAX, SEQ_MAX)
 
 _TEXT_MAX: Final = 127
-_USUAL_MAX: Final = 41
 _SPACES: Final = b" \t\n\v\f\r"
 
 
@@ -52,12 +51,16 @@ def parse_id(text: bytes, missing_seq: int = 0) -> StreamId | None:
     Args:
       missing_seq: the sequence number if there is the time alone.
     """
-    ms_text, dash, seq_text = text.partition(b"-")
-    if not ms_text.isdigit() or not (seq_text.isdigit() or not dash) or len(text) > _USUAL_MAX:
+    dash = text.find(b"-")
+    seq: int | None = missing_seq
+    if dash < 0:
+        ms = parse_integer(text)
+    else:
+        ms = parse_integer(text[:dash])
+        seq = parse_integer(text[dash + 1 :])
+    if ms is None or seq is None or ms < 0 or seq < 0:
         return _parse_odd_id(text, missing_seq)
-    ms = int(ms_text)
-    seq = int(seq_text) if dash else missing_seq
-    return (ms, seq) if ms <= SEQ_MAX and seq <= SEQ_MAX else None
+    return ms, seq
 
 
 def parse_id_time(text: bytes) -> int | None:

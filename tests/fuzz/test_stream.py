@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redis_trio.data.radix_tree import count_tree_nodes
-from redis_trio.data.stream import Stream
+from redis_trio.data.stream import Stream, Text
 from redis_trio.data.stream_id import (
     MAX_ID,
     SEQ_MAX,
@@ -87,7 +87,7 @@ def check(stream: Stream, model: list[Entry], start: StreamId, end: StreamId) ->
         wanted = [entry for entry in model if low <= entry[0] <= high]
         for count in (0, 1, 7):
             some = wanted[:count] if count else wanted
-            out: list[bytearray] = []
+            out: list[Text] = []
             assert stream.encoded(low, high, count, out) == len(some)
             assert b"".join(out) == encoded(some)
             assert stream.ids(low, high, count) == [id_ for id_, _ in some]
