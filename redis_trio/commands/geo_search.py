@@ -262,7 +262,7 @@ def _store(client: Client, search: _Search, target: bytes, points: list[Point]) 
         is_radius = search.kind & (BY_PLACE | BY_MEMBER)
         client.server.dirty += len(points) - 1
         db.modified(target, ZSET, "georadiusstore" if is_radius else "geosearchstore")
-    elif db.delete(target):
+    elif db.unlink(target):
         db.modified(target, GENERIC, "del")
     return len(points)
 

@@ -288,7 +288,7 @@ def _store(client: Client, args: Args, kind: int) -> int:
     if scores:
         db.replace(target, from_scores(scores, client.server.thresholds))
         db.modified(target, ZSET, _EVENTS[kind])
-    elif db.delete(target):
+    elif db.unlink(target):
         db.modified(target, GENERIC, "del")
     return len(scores)
 
