@@ -286,10 +286,8 @@ class List:
             while i < end:
                 size += len(elements[i])
                 i += 1
-            fill = thresholds.list_listpack_size
-            if _exceeds(fill, size, self.count + end - start):
-                self.quick = True
-                self._fill = fill
+            if _exceeds(thresholds.list_listpack_size, size, self.count + end - start):
+                self.become_quicklist(thresholds)
             i = start
         while i < end:
             element = elements[i]
@@ -368,6 +366,11 @@ class List:
             gone._set_nodes(nodes)
             gone.quick = self.quick
         return gone
+
+    def become_quicklist(self, thresholds: Thresholds) -> None:
+        """Become a quicklist, whose nodes are limited as a listpack is now."""
+        self.quick = True
+        self._fill = thresholds.list_listpack_size
 
     def shrunk(self, thresholds: Thresholds) -> None:
         """Become a listpack again if what is left is not half of one. The list is not empty."""
@@ -640,10 +643,9 @@ class List:
     def _grow(self, element: bytes, thresholds: Thresholds) -> None:
         """Become a quicklist if a listpack could not take one more element."""
         if not self.quick:
-            fill = thresholds.list_listpack_size
-            if _exceeds(fill, self._head.size + len(element), self.count + 1):
-                self.quick = True
-                self._fill = fill
+            size = self._head.size + len(element)
+            if _exceeds(thresholds.list_listpack_size, size, self.count + 1):
+                self.become_quicklist(thresholds)
 
     def _set_nodes(self, nodes: list[Node]) -> None:
         """Have these nodes, at least one, in place of those there are."""
@@ -764,8 +766,7 @@ def list_of(elements: list[bytes], thresholds: Thresholds) -> List:
     Source: sort.c sortCommandGeneric, rdb.c rdbLoadObject.
     """
     made = List()
-    made.quick = True
-    made._fill = thresholds.list_listpack_size
+    made.become_quicklist(thresholds)
     made.push(elements, 0, False, thresholds)
     if made._row is None:
         made._try_compact(thresholds, 1)

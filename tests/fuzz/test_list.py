@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -206,3 +208,55 @@ def test_a_node_of_a_million_elements_is_never_made() -> None:
     assert max(len(node.items) for node in value.nodes()) <= 4096
     assert value.pop_many(100_000, False) == elements
     assert isinstance(value.nodes()[0], Node)
+
+
+Operation = tuple[str, int, bytes, bool]
+"""What to do, an index or a number, an element, and a side."""
+
+
+def quicklist_operations(rng: Random, value: List) -> Iterator[Operation]:
+    """Draw operations for a quicklist, each for what the one before has made of it."""
+    for _ in range(rng.randrange(1, 120)):
+        name = rng.choice(["push", "push", "push", "pop", "insert", "insert", "set", "rem", "trim"])
+        size = value.count
+        if size == 0:
+            name = "push"
+        number = rng.randrange(size) if name in {"insert", "set", "rem"} else rng.choice([1, 3, 20])
+        yield name, min(number, max(size, 1)), draw_element(rng), rng.random() < 0.5
+
+
+def apply(value: List, operation: Operation, thresholds: Thresholds) -> None:
+    name, number, element, left = operation
+    if name == "push":
+        value.push([element] * number, 0, left, thresholds)
+    elif name == "set":
+        value.set(number, element, thresholds)
+    elif name == "trim":
+        value.trim(number, left)
+    elif name == "pop":
+        value.pop(left)
+    else:
+        pivot = value.get(number)
+        assert pivot is not None
+        if name == "insert":
+            value.insert(pivot, element, left, thresholds)
+        else:
+            value.remove(pivot, 1, left)
+
+
+def layout(value: List) -> list[tuple[int, int, bool]]:
+    return [(len(node.items), node.size, node.plain) for node in value.nodes() if node.items]
+
+
+def test_nodes_are_divided_and_merged_as_in_redis() -> None:
+    """The digest is that of the nodes which quicklist.c of Redis 7.4.1 makes of the operations."""
+    digest = hashlib.sha1()
+    for seed in range(60):
+        rng = Random(seed)
+        thresholds = limits(FILLS[seed % len(FILLS)], rng.choice([0, 0, 50]))
+        value = List()
+        value.become_quicklist(thresholds)
+        for operation in quicklist_operations(rng, value):
+            apply(value, operation, thresholds)
+            digest.update(repr(layout(value)).encode())
+    assert digest.hexdigest() == "17a5522ab3b69152067122caf05b40afa257cedb"
