@@ -41,6 +41,7 @@ FILES = [
     "errors.py",
     "execute.py",
     "feed.py",
+    "monitor.py",
     "pubsub.py",
     "state.py",
     "transactions.py",

@@ -125,6 +125,7 @@ class Client:
       user: the name it is authenticated as, `default` before.
       command: the last command, None if that was unknown.
       executing: whether it runs a transaction, in which nothing blocks.
+      monitoring: whether it is shown all commands.
       subscriptions: what it listens to; None while that is nothing.
       transaction: what it has queued since MULTI.
       watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
@@ -149,6 +150,7 @@ class Client:
         "laddr",
         "lib_name",
         "lib_ver",
+        "monitoring",
         "name",
         "net_in",
         "net_out",
@@ -190,6 +192,7 @@ class Client:
         self.active_ms: i64 = server.clock.now_ms
         self.command: Command | None = None
         self.executing = False
+        self.monitoring = False
         self.subscriptions: Subscriptions | None = None
         self.transaction: Transaction | None = None
         self.watched: dict[Topic, bool] = {}
@@ -235,6 +238,7 @@ class Client:
             or self.reply_mode != REPLY_ON
             or self.transaction is not None
             or self.subscriptions is not None
+            or self.monitoring
         )
 
     def command_done(self) -> None:
@@ -329,3 +333,4 @@ class Client:
         server.paused_clients.pop(self, None)
         end_transaction(self)
         server.pubsub.forget(self)
+        server.end_monitor(self)

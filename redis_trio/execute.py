@@ -27,6 +27,7 @@ from redis_trio.command import (
     NO_AUTH,
     NO_MULTI,
     PROTECTED,
+    READONLY,
     WRITE,
     Command,
     lookup,
@@ -34,6 +35,7 @@ from redis_trio.command import (
 )
 from redis_trio.errors import NOAUTH, RedisError, wrong_arity
 from redis_trio.keyspace.values import type_name
+from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import SLOW_NS, ServerState
@@ -119,6 +121,8 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         if server.dirty != dirty:
             feed.add(client.db.index, args)
         feed.forget_rewrite()
+    if server.observed and client.waiter is None:  # one that was blocked has been observed
+        observe(client, command, args)
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
         if client.executing:
@@ -172,6 +176,8 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         and command.fullname not in _FOR_SUBSCRIBERS
     ):
         return _reject(client, command, _subscribed_error(command))
+    if client.monitoring and flags & (READONLY | WRITE | MAY_REPLICATE):
+        return _reject(client, command, RedisError("ERR Replica can't interact with the keyspace"))
     if (
         server.pause_until_ms
         and (server.pause_all or flags & (WRITE | MAY_REPLICATE))

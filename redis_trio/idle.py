@@ -21,7 +21,7 @@ from redis_trio.state import ServerState
 
 def _idle_deadline(client: Client, timeout_s: int) -> int:
     """Return when a client has been idle for more than `timeout_s`, in ms; NEVER if it may be."""
-    if client.halted & (BLOCKED | PAUSED) or client.kind != "normal":
+    if client.halted & (BLOCKED | PAUSED) or client.kind != "normal" or client.monitoring:
         return NEVER
     # Redis compares whole seconds, and closes when more than the timeout have passed.
     return (client.active_ms // 1000 + timeout_s + 1) * 1000

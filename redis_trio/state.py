@@ -139,6 +139,8 @@ class ServerState:
         seconds, once begun.
       idle_ms: before it no client is idle for too long, NEVER if none can be; see idle.py.
       security_warning_ms: when `execute` last logged an HTTP request.
+      monitors: the clients that are shown all commands.
+      observed: whether anybody wants to know of commands that have run.
       watchers: `{(database, key): clients that watch it}`.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
@@ -169,8 +171,10 @@ class ServerState:
         "listening",
         "log",
         "memory",
+        "monitors",
         "next_client_id",
         "no_touch",
+        "observed",
         "own_pushes",
         "pause_all",
         "pause_until_ms",
@@ -213,6 +217,8 @@ class ServerState:
         self.feed = Feed()
         self.waiting = Waiting()
         self.pubsub = PubSub()
+        self.monitors: dict[Client, None] = {}
+        self.observed = False
         self.current: Client | None = None
         self.own_pushes: list[bytes] = []
         self.watchers: dict[Topic, dict[Client, None]] = {}
@@ -379,6 +385,18 @@ class ServerState:
             self.waiting.signal_database(db.index)
         if self.watchers:
             touch_database(self, db, becomes)
+
+    def end_monitor(self, client: Client) -> None:
+        """Show a client no commands any more."""
+        if client.monitoring:
+            client.monitoring = False
+            self.monitors.pop(client, None)
+            self.update_observed()
+            client.update_gate()
+
+    def update_observed(self) -> None:
+        """Set `observed` by whether there is anybody to tell of commands that have run."""
+        self.observed = bool(self.monitors)
 
     def update_listening(self) -> None:
         """Set `listening` by whether there is anybody to tell of changes."""

@@ -73,6 +73,8 @@ def _read_kind(word: bytes) -> str:
 def _flags(client: Client) -> str:
     halted = client.halted
     flags = ""
+    if client.monitoring:
+        flags += "O"
     if client.subscriptions is not None:
         flags += "P"
     if client.transaction is not None:

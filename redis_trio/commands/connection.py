@@ -237,6 +237,7 @@ def reset(client: Client, args: Args) -> Reply:
     """Forget what was said on this connection, but for the library's name and version."""
     end_transaction(client)
     client.server.pubsub.forget(client)
+    client.server.end_monitor(client)
     client.db = client.server.dbs[0]
     client.resp = 2
     client.name = b""

@@ -204,3 +204,25 @@ def shutdown(client: Client, args: Args) -> Reply:
     client.close_when_sent()
     server.shutdown()
     return NO_REPLY
+
+
+@command(
+    "MONITOR",
+    arity=1,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE,
+    since="1.0.0",
+    complexity="",
+    summary="Shows every command that the server runs.",
+)
+def monitor(client: Client, args: Args) -> Reply:
+    """Show this client all commands from now on, until it closes or says RESET."""
+    if client.executing:
+        raise RedisError("ERR MONITOR isn't allowed for DENY BLOCKING client")
+    if client.monitoring:
+        return NO_REPLY
+    client.monitoring = True
+    server = client.server
+    server.monitors[client] = None
+    server.update_observed()
+    client.update_gate()
+    return OK

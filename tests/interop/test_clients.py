@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import coredis
 import pytest
 import redis
+import trio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -308,6 +309,14 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("FLUSHDB", [], DONE),
     ("FLUSHALL", [], DONE),
     ("SELECT", ["0"], DONE),
+    ("PUBLISH", ["news", "x"], 0),
+    ("SPUBLISH", ["news", "x"], 0),
+    ("PUBSUB CHANNELS", [], []),
+    ("PUBSUB NUMSUB", ["a"], ANY),
+    ("PUBSUB NUMPAT", [], 0),
+    ("PUBSUB SHARDCHANNELS", [], []),
+    ("PUBSUB SHARDNUMSUB", ["a"], ANY),
+    ("PUBSUB HELP", [], ANY),
     ("WATCH", ["watched"], DONE),
     ("UNWATCH", [], DONE),
     ("MULTI", [], DONE),
@@ -319,6 +328,16 @@ SESSION: list[tuple[str, list[str], Any]] = [
 ]
 
 LAST = {"QUIT", "SHUTDOWN"}
+SUBSCRIBING = {
+    "SUBSCRIBE",
+    "PSUBSCRIBE",
+    "SSUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "MONITOR",
+}
+"""Commands that the clients send for an object of theirs that listens."""
 """These end the session, each in its own way."""
 
 
@@ -405,6 +424,73 @@ async def test_coredis_transactions_with_watch(port: int) -> None:
         assert await client.get("count") == b"3"
 
 
+def test_redis_py_listens(port: int, resp: int) -> None:
+    with redis.Redis(port=port, protocol=resp) as client, client.pubsub() as pubsub:
+
+        def heard() -> tuple[object, ...]:
+            message = pubsub.get_message(timeout=10)
+            assert message is not None
+            return message["type"], message["pattern"], message["channel"], message["data"]
+
+        pubsub.subscribe("news")
+        assert heard() == ("subscribe", None, b"news", 1)
+        pubsub.psubscribe("n*")
+        assert heard() == ("psubscribe", None, b"n*", 2)
+        pubsub.ssubscribe("shard")
+        assert heard() == ("ssubscribe", None, b"shard", 1)
+        assert client.publish("news", "hello") == 2
+        assert heard() == ("message", None, b"news", b"hello")
+        assert heard() == ("pmessage", b"n*", b"news", b"hello")
+        assert client.execute_command("SPUBLISH", "shard", "hello") == 1
+        assert client.pubsub_numsub("news") == [(b"news", 1)]
+        message = pubsub.get_sharded_message(timeout=10)
+        assert message is not None
+        assert (message["type"], message["data"]) == ("smessage", b"hello")
+        pubsub.ping()
+        pubsub.unsubscribe()
+        pubsub.punsubscribe()
+        pubsub.sunsubscribe("shard")
+        kinds = set()
+        while pubsub.subscribed:
+            kinds.add(heard()[0])
+        assert kinds == {"pong", "unsubscribe", "punsubscribe", "sunsubscribe"}
+        client.config_set("notify-keyspace-events", "KEA")
+        pubsub.subscribe("__keyevent@0__:expired", "__keyspace@0__:k")
+        assert [heard()[0], heard()[0]] == ["subscribe", "subscribe"]
+        client.set("k", "v", px=1)
+        events = [heard()[3] for _ in range(4)]
+        assert sorted(events) == [b"expire", b"expired", b"k", b"set"]  # type: ignore[type-var]
+
+
+def test_redis_py_monitors(port: int, resp: int) -> None:
+    with redis.Redis(port=port, protocol=resp) as client, client.monitor() as monitor:
+        client.set("k", "v\n")
+        with client.pipeline() as pipeline:
+            pipeline.incr("n").execute()
+        events = [monitor.next_command()]
+        while events[-1]["command"] != "EXEC":
+            events.append(monitor.next_command())
+        assert {(event["db"], event["client_type"]) for event in events} == {(0, "tcp")}
+        words = [event["command"] for event in events]
+        assert words[-4:] == ["SET k v\\n", "MULTI", "INCRBY n 1", "EXEC"]
+
+
+async def test_coredis_listens(port: int) -> None:
+    async with coredis.Redis(port=port) as client:
+        pubsub = client.pubsub(ignore_subscribe_messages=True)
+        async with pubsub:
+            await pubsub.subscribe("news")
+            await pubsub.psubscribe("n*")
+            assert await client.publish("news", "hello") == 2
+            kinds: list[object] = []
+            with trio.fail_after(10):
+                while len(kinds) < 2:
+                    message = await pubsub.get_message()
+                    if message is not None:
+                        kinds.append(message["type"])
+        assert kinds == ["message", "pmessage"]
+
+
 async def test_coredis_in_a_session_of_every_command(port: int) -> None:
     async with coredis.Redis(port=port) as client:
         for name, args, expected in SESSION:
@@ -421,7 +507,7 @@ async def test_coredis_in_a_session_of_every_command(port: int) -> None:
 
 
 def test_the_session_has_every_command() -> None:
-    called = {name for name, _, _ in SESSION} | LAST
+    called = {name for name, _, _ in SESSION} | LAST | SUBSCRIBING
     declared = {name for name, item in DECLARATIONS.items() if item.handler is not None}
     assert sorted(declared - called) == []
     assert sorted(called - declared) == []

@@ -16,7 +16,7 @@ PACKAGE = Path(redis_trio.__file__).parent
 GROUND = {"protocol", "data", "lua", "clock", "syntax", "version"}
 CORE = {
     *("args", "blocking", "client", "command", "errors", "execute", "feed", "help"),
-    *("keys", "state"),
+    *("keys", "state", "transactions"),
 }
 SHELL = {
     *("__init__", "__main__", "cli", "connection", "hub", "jobs", "keeper", "listeners"),

@@ -1,0 +1,48 @@
+"""What may be shown of a command's arguments: MONITOR and the slow log keep no passwords.
+
+Source: Redis redactClientCommandArgument and its callers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from redis_trio.config.kinds import SENSITIVE
+from redis_trio.protocol.request import Args
+
+if TYPE_CHECKING:
+    from redis_trio.command import Command
+    from redis_trio.state import ServerState
+
+REDACTED: Final = b"(redacted)"
+
+
+def shown_args(server: ServerState, command: Command, args: Args) -> Args:
+    """Return the arguments of a command with those that are secret replaced."""
+    hidden = _secret(server, command.fullname, args)
+    if not hidden:
+        return args
+    shown = list(args)
+    for i in hidden:
+        if i < len(shown):
+            shown[i] = REDACTED
+    return shown
+
+
+def _secret(server: ServerState, fullname: str, args: Args) -> list[int]:
+    """Return the places of arguments that nobody else may see."""
+    if fullname == "auth":
+        return list(range(1, len(args))) if len(args) <= 3 else []
+    if fullname == "hello":
+        for i in range(2, len(args)):
+            if args[i].lower() == b"auth":
+                return [i + 1, i + 2]
+        return []
+    if fullname == "config|set":
+        return [i + 1 for i in range(2, len(args) - 1, 2) if _is_secret(server, args[i])]
+    return []
+
+
+def _is_secret(server: ServerState, name: bytes) -> bool:
+    parameter = server.config.find(name.decode("utf-8", "surrogateescape"))
+    return parameter is not None and parameter.flags & SENSITIVE != 0
