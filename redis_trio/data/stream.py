@@ -39,6 +39,8 @@ Text: TypeAlias = bytes | bytearray
 
 NODE_BYTES_MAX: Final = 1 << 30  # of a node, and of the words of one entry
 
+_FEW_NODES: Final = 64  # which can be counted exactly at any time
+
 _CRLF: Final = b"\r\n"
 _ENTRIES: Final = [b"*2\r\n$%d\r\n" % size for size in range(42)]  # by the size of the id's text
 _FIELDS: Final = [b"\r\n*%d" % (2 * count) for count in range(64)]
@@ -598,8 +600,10 @@ class Stream:
         return other
 
     def free_effort(self) -> int:
-        """Return about how many allocations the stream consists of."""
+        """Return how many allocations the stream would be in Redis, about if they are many."""
         effort = len(self.nodes)
+        if effort <= _FEW_NODES:
+            effort = self.tree_nodes()
         if self.groups:
             first = self.groups[min(self.groups)]
             effort += len(self.groups) * first.free_effort()

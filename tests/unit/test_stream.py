@@ -680,3 +680,16 @@ def test_a_big_stream_is_freed_little_by_little(run: Run, client: Client) -> Non
     while lazyfree.step(0):
         pass
     assert lazyfree.freed_objects == 1
+
+
+def test_the_effort_of_freeing_a_stream_is_that_of_its_tree(run: Run, client: Client) -> None:
+    run("CONFIG SET stream-node-max-entries 1")
+    efforts = []
+    for i in range(1, 67):
+        run(f"XADD k {i * 300} f v")
+        stream = client.db.peek(b"k")
+        assert isinstance(stream, Stream)
+        efforts.append(stream.free_effort())
+    assert efforts[:3] == [2, 6, 8]
+    assert efforts[63:] == [efforts[63], 65, 66]
+    assert efforts[63] > 128
