@@ -1,11 +1,14 @@
 """This server beside redis-server: requests per second and server CPU per request, as ratios.
 
     python benchmarks/compare.py [--rounds N] [--seconds S] [--connections 1,50,1000]
-        [--pipelines 1,16] [--tests ping,set,...] [--pure PYTHON] [--memory] [--write FOLDER]
+        [--pipelines 1,16] [--tests ping,set,...|types] [--pure PYTHON] [--memory]
+        [--write FOLDER]
 
 Every workload is run by redis-benchmark on each server in turn, round after round, and the medians
 are compared: a shared machine is noisy, ratios of one run are not. CPU is the time that all
 threads of the server were on a CPU (/proc/PID/task/*/schedstat), divided by the requests.
+Tests in CASES have their data made before each run, so that they never find an empty collection;
+the others are redis-benchmark's own. `types` stands for CASES, --write then leaves types.csv.
 --write leaves the tables as throughput.csv and memory.csv, which docs/performance.rst shows.
 `redis-trio` is run by the Python that runs this file; --pure names one where it is not compiled.
 """
@@ -23,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +91,85 @@ class Target:
         argv = ["redis-cli", "-p", str(self.port), *words]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
+    def load(self, commands: Iterable[list[str]]) -> None:
+        """Run commands by redis-cli, all in one pipeline."""
+        data = bytearray()
+        for words in commands:
+            data += b"*%d\r\n" % len(words)
+            for word in words:
+                data += b"$%d\r\n%b\r\n" % (len(word), word.encode())
+        argv = ["redis-cli", "-p", str(self.port), "--pipe"]
+        subprocess.run(argv, input=data, capture_output=True, check=True)
+
+    def empty(self) -> None:
+        """Remove all keys, and wait until they are freed."""
+        self.command("flushall")
+        while "lazyfree_pending_objects:0" not in self.command("info", "memory"):
+            time.sleep(0.05)
+
+
+BULK = 500
+"""Elements that are added by one command."""
+SPREAD = 100_000
+"""Members of the collections that are only read, fields and members that are written."""
+
+
+def in_bulk(head: list[str], count: int, words: Callable[[int], list[str]]) -> list[list[str]]:
+    """Return the commands that add `count` elements, each being `words` of its number."""
+    return [
+        head + [word for number in range(start, min(start + BULK, count)) for word in words(number)]
+        for start in range(0, count, BULK)
+    ]
+
+
+def element(number: int) -> str:
+    """Return the name of a member as redis-benchmark makes them."""
+    return f"element:{number:012d}"
+
+
+def stream_entries(count: int) -> list[list[str]]:
+    """Return the commands that add `count` entries to a stream."""
+    return [["XADD", "key", f"{number}-1", "field", "value"] for number in range(1, count + 1)]
+
+
+def sorted_set(count: int) -> list[list[str]]:
+    """Return the commands that add `count` members to a sorted set."""
+    return in_bulk(["ZADD", "key"], count, lambda number: [str(number), element(number)])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that redis-benchmark does not know, or for which it makes no data.
+
+    Attributes:
+      prepare: makes the commands that are run before so many requests.
+      words: of the command; `__rand_int__` is below SPREAD.
+    """
+
+    words: str
+    prepare: Callable[[int], list[list[str]]] = lambda _: []
+
+
+CASES = {
+    "lpush": Case("LPUSH key value"),
+    "rpop": Case("RPOP key", lambda n: in_bulk(["RPUSH", "key"], n, lambda number: [str(number)])),
+    "lrange_100": Case(
+        "LRANGE key 0 99",
+        lambda _: in_bulk(["RPUSH", "key"], SPREAD, lambda number: [element(number)]),
+    ),
+    "sadd": Case("SADD key element:__rand_int__"),
+    "spop": Case("SPOP key", lambda n: in_bulk(["SADD", "key"], n, lambda i: [element(i)])),
+    "hset": Case("HSET key element:__rand_int__ value"),
+    "zadd": Case("ZADD key __rand_int__ element:__rand_int__"),
+    "zpopmin": Case("ZPOPMIN key", sorted_set),
+    "zrank": Case("ZRANK key element:__rand_int__", lambda _: sorted_set(SPREAD)),
+    "zrangebyscore": Case(
+        "ZRANGEBYSCORE key __rand_int__ +inf LIMIT 0 10", lambda _: sorted_set(SPREAD)
+    ),
+    "xadd": Case("XADD key * field value"),
+    "xread": Case(f"XREAD COUNT 10 STREAMS key {SPREAD // 2}", lambda _: stream_entries(SPREAD)),
+}
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -112,8 +194,15 @@ class Figures:
 
 def run_once(target: Target, load: Workload, requests: int) -> tuple[float, float]:
     """Run a workload; return requests per second and CPU us per request."""
-    argv = ["redis-benchmark", "-p", str(target.port), "-t", load.test, "-n", str(requests)]
+    argv = ["redis-benchmark", "-p", str(target.port), "-n", str(requests)]
     argv += ["-c", str(load.connections), "-P", str(load.pipeline), "--csv"]
+    case = CASES.get(load.test)
+    if case is None:
+        argv += ["-t", load.test]
+    else:
+        argv += ["-r", str(SPREAD), *case.words.split()]
+        target.empty()
+        target.load(case.prepare(requests))
     before = target.cpu_ns()
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
     cpu_us = (target.cpu_ns() - before) / 1000 / requests
@@ -213,6 +302,7 @@ def main() -> None:
     for program in (REFERENCE, "redis-benchmark", "redis-cli"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is not installed")
+    tests = list(CASES) if options.tests == "types" else options.tests.split(",")
     targets = [
         Target(REFERENCE, [REFERENCE]),
         Target("redis-trio", [sys.executable, "-m", "redis_trio"]),
@@ -224,7 +314,7 @@ def main() -> None:
         Workload(test, int(connections), int(pipeline))
         for connections in options.connections.split(",")
         for pipeline in options.pipelines.split(",")
-        for test in options.tests.split(",")
+        for test in tests
     ]
     rows = [header(names)]
     print(line(rows[0]) + "\n|" + "---|" * len(rows[0]), flush=True)
@@ -234,7 +324,8 @@ def main() -> None:
         results = compare(targets, loads, options.rounds, options.seconds)
     rows += [row(load, figures, names) for load, figures in results.items()]
     if options.write:
-        write_csv(options.write, "throughput.csv", rows)
+        name = "types.csv" if options.tests == "types" else "throughput.csv"
+        write_csv(options.write, name, rows)
     if options.memory:
         rows = memory(targets, 1_000_000)
         print("\n" + line(rows[0]) + "\n|" + "---|" * len(rows[0]))

@@ -27,8 +27,9 @@ from typing import TypeAlias
 
 Command: TypeAlias = list[bytes]
 
-KEYS = {kind: [f"{kind}{number}".encode() for number in range(3)] for kind in "klhszxbpg"}
-"""Keys of strings, lists, hashes, sets, sorted sets, streams, bitmaps, HyperLogLogs, geo sets."""
+KEYS = {kind: [f"{kind}{number}".encode() for number in range(3)] for kind in "klhszyxbpg"}
+"""Keys of strings, lists, hashes, sets, sorted sets, sorted sets of one score, streams, bitmaps,
+HyperLogLogs, geo sets."""
 EVERY_KEY = [key for keys in KEYS.values() for key in keys]
 
 VALUES = [
@@ -350,6 +351,8 @@ GRAMMAR: dict[str, str] = {
     """,
     "zset": """
         ZADD <z> {NX|XX|GT|LT|CH|INCR} (<score> <m>)+
+        ZADD <y> (0 <m>)+
+        ZADD <y> (0 <m>)+
         ZADD <z> (<score> <m>)+
         ZADD <z> (<score> <m>)+
         ZINCRBY <z> <score> <m>
@@ -358,23 +361,23 @@ GRAMMAR: dict[str, str] = {
         ZSCORE <z> <m>
         ZMSCORE <z> <m>+
         ZCOUNT <z> <min> <min>
-        ZLEXCOUNT <z> <lex> <lex>
+        ZLEXCOUNT <y> <lex> <lex>
         ZRANK <z> <m>
         ZREVRANK <z> <m>
         ZRANGE <z> <i> <i> {REV|WITHSCORES}
         ZRANGE <z> <min> <min> BYSCORE {REV|WITHSCORES|@limit}
-        ZRANGE <z> <lex> <lex> BYLEX {REV|@limit}
-        ZRANGE <z> <i> <i> {BYSCORE|BYLEX|REV|WITHSCORES|@limit}
+        ZRANGE <y> <lex> <lex> BYLEX {REV|@limit}
+        ZRANGE <y> <i> <i> {BYSCORE|BYLEX|REV|WITHSCORES|@limit}
         ZREVRANGE <z> <i> <i> {WITHSCORES}
         ZRANGEBYSCORE <z> <min> <min> {WITHSCORES|@limit}
         ZREVRANGEBYSCORE <z> <min> <min> {WITHSCORES|@limit}
-        ZRANGEBYLEX <z> <lex> <lex> {@limit}
-        ZREVRANGEBYLEX <z> <lex> <lex> {@limit}
-        ZRANGESTORE <z> <z> <i> <i> {REV|BYSCORE|BYLEX|@limit}
+        ZRANGEBYLEX <y> <lex> <lex> {@limit}
+        ZREVRANGEBYLEX <y> <lex> <lex> {@limit}
+        ZRANGESTORE <z> <y> <lex> <lex> {REV|BYSCORE|BYLEX|@limit}
         ZRANGESTORE <z> <z> <min> <min> BYSCORE {REV|@limit}
         ZREMRANGEBYRANK <z> <i> <i>
         ZREMRANGEBYSCORE <z> <min> <min>
-        ZREMRANGEBYLEX <z> <lex> <lex>
+        ZREMRANGEBYLEX <y> <lex> <lex>
         ZPOPMIN <z>
         ZPOPMAX <z>
         ZPOPMIN <z> <count>
