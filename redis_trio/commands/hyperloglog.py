@@ -59,7 +59,6 @@ def pfadd(client: Client, args: Args) -> Reply:
     db = client.db
     name = args[1]
     server = client.server
-    sparse_max = server.thresholds.hll_sparse_bytes
     found = db.lookup_write(name)
     updated = 0
     if found is None:
@@ -68,11 +67,10 @@ def pfadd(client: Client, args: Args) -> Reply:
         updated = 1
     else:
         value = _changeable(client, name, found)
-    for i in range(2, len(args)):
-        changed = hyperloglog.add(value, args[i], sparse_max)
-        if changed == hyperloglog.CORRUPTED:
-            raise RedisError(INVALID)
-        updated += changed
+    changed = hyperloglog.add_all(value, args, 2, server.thresholds.hll_sparse_bytes)
+    if changed == hyperloglog.CORRUPTED:
+        raise RedisError(INVALID)
+    updated += changed
     if not updated:
         return 0
     hyperloglog.forget_estimate(value)

@@ -19,7 +19,8 @@ byte first; the top bit says that it is out of date.
 1. A sparse value becomes dense when a run is longer than 32, or when it would grow beyond
    `hll-sparse-max-bytes`; never the other way.
 2. A sparse value that redis-server has changed in the same way has the same bytes: an opcode is
-   split in place, and equal neighbours are joined within five opcodes of it.
+   split in place, and equal neighbours are joined within five opcodes of it. Of many changes at
+   once each opcode is found by bisection, and not by walking from the beginning.
 3. Hashes are Python integers, cut to 64 bits after each product.
 4. Dense registers are 6-bit groups as those of base64, only from the other end: turned round they
    are read and written by `binascii`. The maximum of many registers is taken of all at once, with
@@ -33,6 +34,7 @@ from __future__ import annotations
 
 import math
 from binascii import a2b_base64, b2a_base64
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
@@ -51,6 +53,9 @@ SPARSE: Final = 1
 CHANGED: Final = 1
 UNCHANGED: Final = 0
 CORRUPTED: Final = -1
+FULL: Final = 2
+
+BATCH_MIN: Final = 4  # elements for which it pays to take the opcodes of a sparse value apart
 
 _MAGIC: Final = b"HYLL"
 _OUT_OF_DATE: Final = 0x80
@@ -101,27 +106,59 @@ def is_valid(value: bytes | bytearray) -> bool:
     return value[4] == SPARSE or (value[4] == DENSE and len(value) == DENSE_SIZE)
 
 
-def add(value: bytearray, element: bytes, sparse_max: int) -> int:
+def add(value: bytearray, element: bytes, sparse_max: i64) -> int:
     """Add an element; return CHANGED, UNCHANGED or CORRUPTED.
 
     Args:
       sparse_max: how many bytes a sparse value may have.
     """
     hashed = murmur(element)
+    return set_register(value, hashed & (REGISTERS - 1), _run(hashed), sparse_max)
+
+
+def add_all(value: bytearray, elements: list[bytes], start: int, sparse_max: i64) -> int:
+    """Add `elements[start:]`; return how many changed something.
+
+    CORRUPTED if the value turns out to be; elements in front of that stay added.
+    """
+    i = start
+    updated = 0
+    if value[4] == SPARSE and len(elements) - start >= BATCH_MIN:
+        opcodes = _read_opcodes(bytes(value))
+        if opcodes is not None:
+            while i < len(elements):
+                hashed = murmur(elements[i])
+                done = opcodes.set(hashed & (REGISTERS - 1), _run(hashed), sparse_max)
+                if done == FULL:
+                    break
+                updated += done
+                i += 1
+            value[HEADER_SIZE:] = opcodes.encoded()
+    while i < len(elements):
+        changed = add(value, elements[i], sparse_max)
+        if changed == CORRUPTED:
+            return CORRUPTED
+        updated += changed
+        i += 1
+    return updated
+
+
+def _run(hashed: int) -> i64:
+    """Return how many zeros the hash has above the bits of the register's number, plus one."""
     rest: i64 = hashed >> INDEX_BITS
     rest |= 1 << (64 - INDEX_BITS)
     run: i64 = 1
     while rest & 1 == 0:
         rest >>= 1
         run += 1
-    return set_register(value, hashed & (REGISTERS - 1), run, sparse_max)
+    return run
 
 
 def set_register(value: bytearray, index: i64, run: i64, sparse_max: i64) -> int:
     """Raise a register to `run` if it is lower; see `add`."""
     if value[4] == DENSE:
         return _set_dense(value, index, run)
-    return _set_sparse(value, index, run, sparse_max, _Place())
+    return _set_sparse(value, index, run, sparse_max)
 
 
 # -- the estimate
@@ -257,17 +294,23 @@ def merge_registers(one: bytes, other: bytes) -> bytes:
 
 
 def raise_registers(value: bytearray, registers: bytes, sparse_max: i64) -> None:
-    """Raise each register of a value to at least what `registers` has.
+    """Raise each register of a value, which is not corrupted, to at least what `registers` has.
 
     A dense value must not have any that is higher.
     """
     if value[4] == SPARSE:
-        place = _Place()
-        for index in range(REGISTERS):
+        opcodes = _read_opcodes(bytes(value))
+        index = 0
+        while opcodes is not None and index < REGISTERS:
+            if registers[index] and opcodes.set(index, registers[index], sparse_max) == FULL:
+                break
+            index += 1
+        if opcodes is not None:
+            value[HEADER_SIZE:] = opcodes.encoded()
+        while index < REGISTERS and value[4] == SPARSE:
             if registers[index]:
-                _set_sparse(value, index, registers[index], sparse_max, place)
-                if value[4] == DENSE:
-                    break
+                _set_sparse(value, index, registers[index], sparse_max)
+            index += 1
     if value[4] == DENSE:
         value[HEADER_SIZE:] = _pack(registers)
 
@@ -353,53 +396,25 @@ def _values(run: int, length: int) -> bytes:
     return bytes((0x80 | run - 1 << 2 | length - 1,)) if length else b""
 
 
-class _Place:
-    """From where to look for the next register, if registers are raised in ascending order.
-
-    Attributes:
-      position: an opcode of which the next register to be raised is behind.
-      first: the first register of that opcode.
-    """
-
-    __slots__ = ("first", "position")
-
-    def __init__(self) -> None:
-        self.position: i64 = HEADER_SIZE
-        self.first: i64 = 0
-
-
-def _set_sparse(value: bytearray, index: i64, run: i64, sparse_max: i64, place: _Place) -> int:
+def _set_sparse(value: bytearray, index: i64, run: i64, sparse_max: i64) -> int:
     """Raise a register of a sparse value, which may become dense; see `add`."""
     if run > _VALUE_MAX:
         return _promote(value, index, run)
     data = bytes(value)
     end: i64 = len(data)
-    position: i64 = place.position
-    first: i64 = place.first
+    position: i64 = HEADER_SIZE
+    previous: i64 = HEADER_SIZE  # the opcode in front
+    first: i64 = 0
     length: i64 = 0
-    previous: i64 = -1  # the opcode in front, and the one in front of that
-    previous_first: i64 = 0
-    before: i64 = -1
-    before_first: i64 = 0
     while position < end:
         length = _length(data, position)
         if index < first + length:
             break
-        before = previous
-        before_first = previous_first
         previous = position
-        previous_first = first
         position += 2 if data[position] & 0xC0 == 0x40 else 1
         first += length
     if length == 0 or position >= end:
         return CORRUPTED
-    if previous < 0 and position > HEADER_SIZE:  # what is in front is not known
-        place.position = HEADER_SIZE
-        place.first = 0
-        return _set_sparse(value, index, run, sparse_max, place)
-    if before >= 0:
-        place.position = before
-        place.first = before_first
     old_run = _value(data, position)
     if old_run >= run:
         return UNCHANGED
@@ -415,7 +430,7 @@ def _set_sparse(value: bytearray, index: i64, run: i64, sparse_max: i64, place: 
         return _promote(value, index, run)
     value[position : position + old_size] = opcodes
     del value[size:]
-    _join(value, previous if previous >= 0 else HEADER_SIZE)
+    _join(value, previous)
     forget_estimate(value)
     return CHANGED
 
@@ -441,6 +456,112 @@ def _promote(value: bytearray, index: i64, run: i64) -> int:
     if not make_dense(value):
         return CORRUPTED
     return _set_dense(value, index, run)
+
+
+# -- many registers of a sparse value
+
+
+class _Opcodes:
+    """The opcodes of a sparse value, taken apart so that each is found by bisection.
+
+    Opcode `i` is for the registers from `firsts[i]` up to `firsts[i + 1]`, which hold `runs[i]`,
+    and takes `sizes[i]` bytes. `firsts` ends with REGISTERS.
+    """
+
+    __slots__ = ("firsts", "runs", "size", "sizes")
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.runs: list[int] = []
+        self.sizes: list[int] = []
+        self.size: i64 = HEADER_SIZE  # of the whole value
+
+    def append(self, first: int, run: int, size: i64) -> None:
+        """Add an opcode at the end."""
+        self.firsts.append(first)
+        self.runs.append(run)
+        self.sizes.append(size)
+        self.size += size
+
+    def set(self, index: int, run: int, sparse_max: i64) -> int:
+        """Raise a register as `_set_sparse` does; FULL: not done, the value must become dense."""
+        if run > _VALUE_MAX:
+            return FULL
+        firsts = self.firsts
+        place = bisect_right(firsts, index) - 1
+        old_run = self.runs[place]
+        if old_run >= run:
+            return UNCHANGED
+        first = firsts[place]
+        behind = firsts[place + 1]
+        new = _Opcodes()
+        if first < index:
+            new.append(first, old_run, _size(old_run, index - first))
+        new.append(index, run, 1)
+        if index + 1 < behind:
+            new.append(index + 1, old_run, _size(old_run, behind - index - 1))
+        size = self.size - self.sizes[place] + new.size - HEADER_SIZE
+        if size > self.size and size > sparse_max:
+            return FULL
+        self.size = size
+        firsts[place : place + 1] = new.firsts
+        self.runs[place : place + 1] = new.runs
+        self.sizes[place : place + 1] = new.sizes
+        self._join(max(0, place - 1))
+        return CHANGED
+
+    def _join(self, place: int) -> None:
+        firsts = self.firsts
+        runs = self.runs
+        for _ in range(_JOIN_OPCODES):
+            if place + 1 >= len(runs):
+                return
+            run = runs[place]
+            length = firsts[place + 2] - firsts[place]
+            if run and run == runs[place + 1] and length <= _RUN_LENGTH_MAX:
+                del firsts[place + 1]
+                del runs[place + 1]
+                del self.sizes[place + 1]
+                self.size -= 1
+            else:
+                place += 1
+
+    def encoded(self) -> bytes:
+        """Return the bytes of all opcodes."""
+        parts: list[bytes] = []
+        firsts = self.firsts
+        for i in range(len(self.runs)):
+            length = firsts[i + 1] - firsts[i]
+            run = self.runs[i]
+            if run:
+                parts.append(_values(run, length))
+            elif self.sizes[i] == 1:
+                parts.append(bytes((length - 1,)))
+            else:
+                parts.append(bytes((0x40 | length - 1 >> 8, length - 1 & 255)))
+        return b"".join(parts)
+
+
+def _size(run: int, length: int) -> i64:
+    """Return how many bytes a new opcode takes."""
+    return 1 if run or length <= _ZEROS_MAX else 2
+
+
+def _read_opcodes(data: bytes) -> _Opcodes | None:
+    """Take a sparse value apart; return None if it is corrupted, or its last byte is missing."""
+    found = _Opcodes()
+    first: i64 = 0
+    end: i64 = len(data)
+    for position in _opcodes(data):
+        size: i64 = 2 if data[position] & 0xC0 == 0x40 else 1
+        found.append(first, _value(data, position), size)
+        first += _length(data, position)
+        if first > REGISTERS or position + size > end:
+            return None
+    if first != REGISTERS:
+        return None
+    found.firsts.append(REGISTERS)
+    return found
 
 
 # -- for PFDEBUG and PFSELFTEST

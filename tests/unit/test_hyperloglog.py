@@ -16,7 +16,9 @@ from redis_trio.data.hyperloglog import (
     HEADER_SIZE,
     REGISTERS,
     add,
+    add_all,
     count,
+    forget_estimate,
     make_dense,
     merge_registers,
     murmur,
@@ -116,6 +118,34 @@ def test_raising_all_registers_at_once_writes_the_same_opcodes(old: Updates, new
         if registers[index]:
             set_register(one_by_one, index, registers[index], 10**6)
     assert value == one_by_one
+
+
+@SETTINGS
+@given(st.integers(), st.integers(0, 700), st.sampled_from([0, 20, 100, 800, 3000]))
+def test_many_elements_at_once_write_the_same_bytes(seed: int, size: int, limit: int) -> None:
+    rng = Random(seed)
+    together = new_value()
+    for number in range(rng.randrange(100)):
+        add(together, b"%d" % number, limit)
+    one_by_one = bytearray(together)
+    elements = [rng.randbytes(rng.randrange(1, 4)) for _ in range(size)]
+    changed = sum([add(one_by_one, element, limit) for element in elements])
+    assert add_all(together, [b"PFADD", b"key", *elements], 2, limit) == changed
+    for value in (together, one_by_one):
+        forget_estimate(value)
+    assert together == one_by_one
+
+
+def test_many_elements_at_once_keep_opcodes_that_are_longer_than_needed() -> None:
+    """Two bytes for one zero, as redis-server never writes them, but reads them."""
+    value = new_value()
+    value[HEADER_SIZE:] = b"\x40\x00" * 100 + b"\x7f\x9b"
+    one_by_one = bytearray(value)
+    elements = [b"%d" % number for number in range(300)]
+    changed = sum([add(one_by_one, element, LIMIT) for element in elements])
+    assert add_all(value, elements, 0, LIMIT) == changed
+    assert value[HEADER_SIZE:] == one_by_one[HEADER_SIZE:]
+    assert b"\x40\x00" in value
 
 
 @SETTINGS
