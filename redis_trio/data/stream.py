@@ -91,6 +91,12 @@ def _word_size(word: bytes) -> i64:
     return size + 4 if size < 268435455 else size + 5
 
 
+def _word_header(word: bytes) -> bytes:
+    """Return what stands in front of a field or value, with the end of the line before."""
+    size: i64 = len(word)
+    return _WORDS[size] if size < 256 else b"\r\n$%d\r\n" % size
+
+
 def _is_below(a: StreamId, b: StreamId) -> bool:
     """Return whether an id is below another: a compiled `<` would make tuples of them first."""
     return a[0] < b[0] or (a[0] == b[0] and a[1] < b[1])
@@ -157,7 +163,6 @@ class Node:
           text: the id's text.
           words: fields and values alternately, from index `start` on.
         """
-        ms, seq = entry_id
         end: i64 = len(words)
         count = (end - start) >> 1
         fields = self._words
@@ -171,11 +176,9 @@ class Node:
             value = words[i + 1]
             if same and field != fields[(i - start) >> 1]:
                 same = False
-            length: i64 = len(field)
-            parts.append(_WORDS[length] if length < 256 else b"\r\n$%d\r\n" % length)
+            parts.append(_word_header(field))
             parts.append(field)
-            length = len(value)
-            parts.append(_WORDS[length] if length < 256 else b"\r\n$%d\r\n" % length)
+            parts.append(_word_header(value))
             parts.append(value)
             size += _word_size(value)
             i += 2
@@ -188,16 +191,20 @@ class Node:
             while i < end:
                 size += _word_size(words[i])
                 i += 2
-        first_ms, first_seq = self.first_id
-        size += _SMALL_INTEGER + _difference_size(ms - first_ms) + _difference_size(seq - first_seq)
-        self._listpack_size += size
-        self.ms.append(ms)
-        self.seq.append(seq)
+        self._listpack_size += size + _SMALL_INTEGER + self._distance_size(entry_id)
+        self.ms.append(entry_id[0])
+        self.seq.append(entry_id[1])
         data = self.data
         self.offsets.append(self.base + len(data))
         data += b"".join(parts)
         self.count += 1
         self.last_id = entry_id
+
+    def _distance_size(self, entry_id: StreamId) -> i64:
+        """Return how many bytes an id takes in the listpack: its distance from the first one."""
+        first_id = self.first_id
+        size = _difference_size(entry_id[0] - first_id[0])
+        return size + _difference_size(entry_id[1] - first_id[1])
 
     def place(self, entry_id: StreamId) -> i64:
         """Return where the first entry stands whose id is not below `entry_id`."""
