@@ -19,6 +19,7 @@ from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import memory as memory
 from redis_trio.commands import objects as objects
+from redis_trio.commands import pubsub as pubsub
 from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
 from redis_trio.commands import set as set  # noqa: A004
@@ -36,4 +37,5 @@ from redis_trio.commands import stream_pending as stream_pending
 from redis_trio.commands import stream_read as stream_read
 from redis_trio.commands import stream_readgroup as stream_readgroup
 from redis_trio.commands import string as string
+from redis_trio.commands import tracking as tracking
 from redis_trio.commands import transactions as transactions
