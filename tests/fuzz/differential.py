@@ -46,6 +46,7 @@ LENGTH = 60
 
 SCANS = set(b"SCAN SSCAN HSCAN ZSCAN".split())
 READS = set(b"XREAD XREADGROUP".split())
+WAITS = set(b"BLPOP BRPOP BLMOVE BRPOPLPUSH BLMPOP BZPOPMIN BZPOPMAX BZMPOP".split())
 CHANGED: list[tuple[set[bytes], str, str]] = [
     (SCANS, ".*", "ERR invalid cursor"),  # 7.0 takes what strtoul() does
     (READS, "ERR Unbalanced XREAD list of streams.*", "ERR Unbalanced '.*' list of streams.*"),
@@ -56,6 +57,8 @@ CHANGED: list[tuple[set[bytes], str, str]] = [
     ),
     ({b"BITCOUNT", b"BITPOS"}, "(WRONGTYPE.*)?", "ERR (syntax error|value is not an integer.*)"),
     ({b"ZRANK", b"ZREVRANK"}, "ERR wrong number of arguments .*", "ERR syntax error"),
+    ({b"SORT", b"SORT_RO"}, "ERR One or more scores can't .*", ""),  # errno of an earlier command
+    (WAITS, "ERR timeout is negative", "ERR timeout is out of range"),
     (READS, "ERR Invalid stream ID.*", ".*"),  # `+` is the last entry since 7.4
 ]
 """(commands, what 7.0 answers, what 7.4 does), as regular expressions: `` is what is no error."""
@@ -68,8 +71,8 @@ UNORDERED = set(
 RANDOM = set(b"SRANDMEMBER HRANDFIELD ZRANDMEMBER SPOP RANDOMKEY".split())
 DOUBLES = set(
     b"ZADD ZINCRBY ZSCORE ZMSCORE ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZPOPMIN ZPOPMAX "
-    b"ZMPOP ZUNION ZINTER ZDIFF ZSCAN ZRANDMEMBER GEOPOS GEORADIUS GEORADIUS_RO "
-    b"GEORADIUSBYMEMBER GEOSEARCH".split()
+    b"ZMPOP BZPOPMIN BZPOPMAX BZMPOP ZUNION ZINTER ZDIFF ZSCAN ZRANDMEMBER GEOPOS GEORADIUS "
+    b"GEORADIUS_RO GEORADIUSBYMEMBER GEOSEARCH".split()
 )
 """7.0 writes doubles with 17 digits, 7.4 with as few as it takes."""
 SMALL_ONLY = set(b"LSET SETBIT SETRANGE BITFIELD".split())

@@ -187,6 +187,7 @@ KINDS: dict[str, Callable[[Random], bytes]] = {
     "n": _number(0, 6, INTEGERS),
     "count": _number(-5, 12, INTEGERS),
     "picks": _number(-6, 12, PICKS),
+    "timeout": _mostly([b"0.001"], [b"-1", b"abc", b"", b"nan", b"inf", b"1e400"], 0.8),
     "int": _number(-50, 50, INTEGERS, 0.8),
     "float": _mostly([b"1", b"0.5", b"-2.25", b"3.0e3", b"100"], VALUES, 0.7),
     "score": _mostly([b"%d" % number for number in range(8)], SCORES, 0.7),
@@ -426,6 +427,21 @@ GRAMMAR: dict[str, str] = {
         XINFO STREAM <x>
         XINFO GROUPS <x>
     """,
+    "blocking": """
+        LPUSH <l> <v>+
+        ZADD <z> (<score> <m>)+
+        XADD <x> <new> (<f> <v>)+
+        BLPOP <l>+ <timeout>
+        BRPOP <l>+ <timeout>
+        BLMOVE <l> <l> (LEFT|RIGHT) (LEFT|RIGHT) <timeout>
+        BRPOPLPUSH <l> <l> <timeout>
+        BLMPOP <timeout> <keys:l> (LEFT|RIGHT) {COUNT <n>}
+        BZPOPMIN <z>+ <timeout>
+        BZPOPMAX <z>+ <timeout>
+        BZMPOP <timeout> <keys:z> (MIN|MAX) {COUNT <n>}
+        XREAD BLOCK 1 STREAMS <x> ($|<id>)
+        XREADGROUP GROUP <group> <consumer> BLOCK 1 STREAMS <x> (>|<id>)
+    """,
     "bitmap": """
         SETBIT <b> <bits> <bit>
         GETBIT <b> <bits>
@@ -468,7 +484,7 @@ GRAMMAR: dict[str, str] = {
 
 WEIGHTS = {
     "string": 2, "generic": 3, "list": 4, "hash": 4, "set": 4, "zset": 6, "stream": 5, "bitmap": 2,
-    "hyperloglog": 1, "geo": 2,
+    "hyperloglog": 1, "geo": 2, "blocking": 1,
 }  # fmt: skip
 
 _TOKEN = re.compile(r"<[a-z:]+>|[{}|()+]|[^\s{}|()+<]+|<")
@@ -547,6 +563,10 @@ def _spoil(command: Command, rng: Random) -> None:
             command[place] = rng.choice(VALUES)
 
 
+_NEVER_SPOILT = re.compile(rb"(?i).*RAND|B[LRZ]|XREAD")
+"""A wrong argument would have them return billions of elements, or wait for ever."""
+
+
 class Generator:
     """Makes commands.
 
@@ -569,6 +589,6 @@ class Generator:
         command: Command = []
         for node in rng.choice(self.lines[rng.choice(self._groups)]):
             _fill(node, rng, command)
-        if rng.random() < 0.03 and b"RAND" not in command[0].upper():
+        if rng.random() < 0.03 and not _NEVER_SPOILT.match(command[0]):
             _spoil(command, rng)
         return command
