@@ -191,7 +191,7 @@ async def _pop_while_others_push(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pop)
             for value in ("a", "b"):
-                for _ in range(3):
+                for _ in range(6):  # more than a cancellation takes to arrive
                     await trio.lowlevel.checkpoint()
                 await server.execute("RPUSH", "key", value)
             if not got:
