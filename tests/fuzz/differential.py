@@ -30,6 +30,7 @@ from tests.fuzz.grammar import CONSUMERS, Command, Generator
 from tests.interop.compare import Peer, encode, parse, plain
 
 OPTIONS = {
+    "hz": "500",  # how often redis-server looks whether somebody has waited long enough
     "list-max-listpack-size": "6",
     "hash-max-listpack-entries": "8",
     "hash-max-listpack-value": "24",
@@ -39,7 +40,7 @@ OPTIONS = {
     "stream-node-max-entries": "4",
     "hll-sparse-max-bytes": "60",
 }
-"""Both servers' thresholds."""
+"""Of both servers."""
 OURS = {"set-max-listpack-entries": "8", "set-max-listpack-value": "24"}
 """Redis 7.0 does not have these."""
 LENGTH = 60

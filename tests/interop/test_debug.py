@@ -7,10 +7,10 @@ import re
 import pytest
 
 from redis_trio.protocol.reply import Reply, Status
-from tests.interop.compare import Both
+from tests.interop.compare import Both, Line
 
 TEXT = "some text of more than twenty bytes"
-FILL = {
+FILL: dict[str, list[Line]] = {
     "list": ["RPUSH k a 1 -5000 300 70000 x", f"RPUSH k '{TEXT}' '{TEXT}'"],
     "long-list": [["RPUSH", "k", *[f"element {i}" for i in range(3000)]]],
     "plain-list": ["RPUSH k a b", ["RPUSH", "k", "x" * 10_000], "RPUSH k c"],
