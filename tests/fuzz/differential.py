@@ -49,7 +49,8 @@ SCANS = set(b"SCAN SSCAN HSCAN ZSCAN".split())
 READS = set(b"XREAD XREADGROUP".split())
 WAITS = set(b"BLPOP BRPOP BLMOVE BRPOPLPUSH BLMPOP BZPOPMIN BZPOPMAX BZMPOP".split())
 CHANGED: list[tuple[set[bytes], str, str]] = [
-    (SCANS, ".*", "ERR invalid cursor"),  # 7.0 takes what strtoul() does
+    (SCANS, ".*", "ERR invalid cursor"),  # 7.0 takes more ...
+    (SCANS, "ERR invalid cursor", ".*"),  # ... but no leading spaces
     (READS, "ERR Unbalanced XREAD list of streams.*", "ERR Unbalanced '.*' list of streams.*"),
     (
         {b"LREM", b"LPOS"},
