@@ -264,12 +264,17 @@ def with_ends(commands: Sequence[Command]) -> list[Command]:
     and 7.4 differ in which commands create one.
     """
     found: list[Command] = []
+    deletes = False
     for command in commands:
         name = command[0].upper()
         if name in SMALL_ONLY and any(HUGE.fullmatch(word) for word in command):
             continue
         if name in WRITES_RANGES and is_undefined(command):
             continue
+        if name == b"XDEL":
+            deletes = True
+        if name == b"XSETID" and deletes:
+            continue  # 7.4 refuses an id below that of a deleted entry
         found.append(command)
         if name == b"SPOP" and len(command) > 1:
             found += [[b"SCARD", command[1]], [b"DEL", command[1]]]
