@@ -18,7 +18,7 @@ WITHOUT_EFFECT: Final = {
     "Network": "bind-source-addr socket-mark-id",
     "Stopping": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
     "Observation": (
-        "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold notify-keyspace-events "
+        "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold "
         "tracking-table-max-keys"
     ),
     "Snapshots": (
@@ -40,17 +40,12 @@ WITHOUT_EFFECT: Final = {
         "repl-disable-tcp-nodelay repl-backlog-size repl-backlog-ttl min-replicas-to-write "
         "min-replicas-max-lag propagation-error-behavior"
     ),
-    "Other types": (
-        "hash-max-listpack-entries hash-max-listpack-value list-max-listpack-size "
-        "list-compress-depth set-max-intset-entries set-max-listpack-entries "
-        "set-max-listpack-value zset-max-listpack-entries zset-max-listpack-value "
-        "hll-sparse-max-bytes stream-node-max-bytes stream-node-max-entries"
-    ),
+    "Lists": "list-compress-depth",
 }
 """Names by heading."""
 
 SHOWN_ONLY: Final = {
     *("maxmemory", "rdbcompression", "repl-backlog-size", "enable-module-command"),
-    *("min-replicas-to-write", "min-replicas-max-lag"),
+    *("min-replicas-to-write", "min-replicas-max-lag", "list-compress-depth"),
 }
 """Those of them that the source does look at, for a figure of INFO, OBJECT or DEBUG."""

@@ -14,6 +14,8 @@ from redis_trio.protocol.reply import (
     Attribute,
     BigNumber,
     Encoded,
+    HumanDouble,
+    MapPairs,
     Pairs,
     Push,
     RedisError,
@@ -139,6 +141,10 @@ def test_what_was_encoded_in_resp3_comes_out_again(name: str) -> None:
     (reply,) = parser.parse()
     if value is NULL_ARRAY:
         value = None
+    elif isinstance(value, HumanDouble):
+        value = value.value
+    elif isinstance(value, MapPairs):
+        value = dict(value.pairs)
     elif isinstance(value, Pairs):
         value = [list(pair) for pair in value.pairs]
     elif isinstance(value, float) and math.isnan(value):
