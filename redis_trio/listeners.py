@@ -103,7 +103,8 @@ def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
     if size >= UNIX_PATH_MAX:
         raise OSError(
             errno.ENAMETOOLONG,
-            f"opening Unix socket: unix socket path too long ({size}), must be under {UNIX_PATH_MAX}",
+            f"opening Unix socket: unix socket path too long ({size}), "
+            f"must be under {UNIX_PATH_MAX}",
         )
     try:
         os.unlink(path)

@@ -10,7 +10,8 @@ OPTIONS = [
     "", "DESC", "ALPHA", "ALPHA DESC", "LIMIT 1 2", "LIMIT -1 100", "LIMIT 2 0", "BY nosort",
     "BY nosort DESC LIMIT 1 2", "BY w*", "BY w* DESC", "BY w* ALPHA LIMIT 0 3", "BY h*->w",
     "BY w* GET #", "GET w*", "BY h*->w GET h*->name GET # GET none*", "BY *->w", "GET *",
-    "LIMIT a 1", "BY", "STORE l3 GET w*", "ALPHA STORE l3", "STORE none LIMIT 9 9", "BY w* ALPHA STORE l3",
+    "LIMIT a 1", "BY", "STORE l3 GET w*", "ALPHA STORE l3", "STORE none LIMIT 9 9",
+    "BY w* ALPHA STORE l3",
 ]  # fmt: skip
 
 

@@ -220,7 +220,7 @@ def test_streams_of_many_nodes(both: Both) -> None:
     rng = random.Random(1)
     ms = 1
     lines = ["CONFIG SET stream-node-max-entries 2"]
-    ids = []
+    ids: list[object] = []
     for _ in range(1500):
         ms += rng.choice([0, 1, 3, 300, 70_000, 2**33])
         ids.append(f"{ms}-{len(ids)}")

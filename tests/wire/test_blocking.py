@@ -156,7 +156,7 @@ async def test_nobody_is_served_during_a_pause_and_everybody_after_it(
     assert start <= 1.01
 
 
-class _CancelAt:
+class _CancelAt(trio.abc.Instrument):
     """Cancels a scope before one step of one task.
 
     Attributes:

@@ -206,7 +206,7 @@ async def test_a_reply_that_cannot_be_encoded_costs_one_connection(
 
 async def test_a_unix_socket_that_cannot_be_had_says_so(socket_folder: Path) -> None:
     async with trio.open_nursery() as nursery:
-        with pytest.raises(OSError, match="opening Unix socket: .*: Address already in use"):
+        with pytest.raises(OSError, match=r"opening Unix socket: .*: Address already in use"):
             await serve_redis(nursery, 0, unixsocket=str(socket_folder))
         too_long = socket_folder / ("x" * 108)
         with pytest.raises(OSError, match=r"unix socket path too long \(\d+\), must be under \d+"):
