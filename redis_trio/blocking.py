@@ -107,9 +107,13 @@ def block_on_keys(
 
 
 class Waiter:
-    """A blocked client, from its Block to its answer."""
+    """A blocked client, from its Block to its answer.
 
-    __slots__ = ("_answer", "args", "block", "client", "command", "mailbox", "waiting")
+    Attributes:
+      pushes: what the client is to be sent behind its reply, once that is in the mailbox.
+    """
+
+    __slots__ = ("_answer", "args", "block", "client", "command", "mailbox", "pushes", "waiting")
 
     def __init__(self, client: Client, command: Command, args: Args, block: Block) -> None:
         self.client = client
@@ -117,6 +121,7 @@ class Waiter:
         self.waiting: Waiting | None = None
         answer, self.mailbox = trio.open_memory_channel[Reply](1)
         self._answer = answer
+        self.pushes: list[bytes] = []
         self.wait_for(block, args)
 
     def wait_for(self, block: Block, args: Args) -> None:

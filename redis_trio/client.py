@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from redis_trio.keyspace.database import Database
     from redis_trio.pubsub import Subscriptions
     from redis_trio.state import ServerState
+    from redis_trio.tracking import Tracking
     from redis_trio.transactions import Transaction
 
 # Why a client is halted (bits of Client.halted).
@@ -127,6 +128,7 @@ class Client:
       executing: whether it runs a transaction, in which nothing blocks.
       monitoring: whether it is shown all commands.
       subscriptions: what it listens to; None while that is nothing.
+      tracking: how it tracks what it caches; None if it does not.
       transaction: what it has queued since MULTI.
       watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
       waiter: what it is blocked on.
@@ -162,6 +164,7 @@ class Client:
         "scheduled",
         "server",
         "subscriptions",
+        "tracking",
         "transaction",
         "transport",
         "unix",
@@ -194,6 +197,7 @@ class Client:
         self.executing = False
         self.monitoring = False
         self.subscriptions: Subscriptions | None = None
+        self.tracking: Tracking | None = None
         self.transaction: Transaction | None = None
         self.watched: dict[Topic, bool] = {}
         self.dirty = False
@@ -239,10 +243,20 @@ class Client:
             or self.transaction is not None
             or self.subscriptions is not None
             or self.monitoring
+            or (self.tracking is not None and self.tracking.caching)
         )
 
     def command_done(self) -> None:
-        """Advance CLIENT REPLY SKIP: a command of the client, not waiting any more, has ended."""
+        """Advance CLIENT REPLY SKIP and CLIENT CACHING: a command, not waiting any more, has ended.
+
+        What CACHING said holds for the next command that is none of CLIENT, or for a transaction.
+        """
+        tracking = self.tracking
+        if tracking is not None and tracking.caching and self.transaction is None:
+            command = self.command
+            if command is None or not command.fullname.startswith("client|"):
+                tracking.caching = False
+                self.update_gate()
         if self.reply_mode == REPLY_SKIP_NEXT:
             self.reply_mode = REPLY_SKIP
         elif self.reply_mode == REPLY_SKIP:
@@ -286,8 +300,13 @@ class Client:
         if server.current is self:
             server.own_pushes.append(data)
         else:
-            self.out.append(data)
+            self.outbox().append(data)
         self.schedule_write()
+
+    def outbox(self) -> list[bytes]:
+        """Return where pushes are appended: `out`, unless a reply waits in the mailbox."""
+        waiter = self.waiter
+        return self.out if waiter is None or waiter.waiting is not None else waiter.pushes
 
     def schedule_write(self) -> None:
         """Have the output flushed at the end of the unit of work in hand."""
@@ -334,3 +353,4 @@ class Client:
         end_transaction(self)
         server.pubsub.forget(self)
         server.end_monitor(self)
+        server.tracking.disable(self)

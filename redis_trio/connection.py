@@ -86,6 +86,7 @@ class Connection(ABC):
         client.halted &= ~BLOCKED
         self.server.begin()
         client.reply(reply)
+        client.out.extend(waiter.pushes)
         if client.gated:
             client.command_done()
         client.schedule_write()

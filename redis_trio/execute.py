@@ -58,8 +58,7 @@ def process(client: Client, args: Args) -> None:
     if reply is not NO_REPLY:
         client.reply(reply)
     if server.own_pushes:
-        client.out.extend(server.own_pushes)
-        server.own_pushes.clear()
+        server.send_own_pushes(client)
     if client.gated and not client.halted & (BLOCKED | PAUSED):
         client.command_done()
     if server.waiting.ready:
@@ -121,8 +120,8 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         if server.dirty != dirty:
             feed.add(client.db.index, args)
         feed.forget_rewrite()
-    if server.observed and client.waiter is None:  # one that was blocked has been observed
-        observe(client, command, args)
+    if server.observed:
+        _tell_observers(client, command, args)
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
         if client.executing:
@@ -138,6 +137,16 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
     return reply
+
+
+def _tell_observers(client: Client, command: Command, args: Args) -> None:
+    """Show a command to the monitors, and have its keys remembered for the client behind it."""
+    server = client.server
+    if client.waiter is None:  # one that was blocked has been shown
+        observe(client, command, args)
+    current = server.current
+    if current is not None and current.tracking is not None:
+        server.tracking.remember(current.tracking, command, args)
 
 
 def _call_without_touching(client: Client, command: Command, args: Args) -> Reply:
@@ -170,6 +179,8 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             )
         if command.fullname == "exec":
             flags |= transaction.flags()
+    if server.gated:
+        server.tracking.make_room()
     if (
         client.subscriptions is not None
         and client.resp == 2
@@ -301,9 +312,15 @@ def _serve_key(server: ServerState, topic: Topic, kinds: dict[bytes, Line]) -> N
 def _run_again(waiter: Waiter) -> None:
     """Run the command of a blocked client; it has its reply then, or waits again."""
     waiter.cancel()
-    reply = run(waiter.client, waiter.command, waiter.args)
+    client = waiter.client
+    server = client.server
+    server.current = client
+    reply = run(client, waiter.command, waiter.args)
+    server.current = None
     if waiter.waiting is None:
         waiter.deliver(reply)
+    if server.own_pushes:
+        server.send_own_pushes(client)
 
 
 def _internal_error(client: Client, command: Command, args: Args, exc: Exception) -> RedisError:

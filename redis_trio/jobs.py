@@ -15,6 +15,7 @@ from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.state import ServerState
+from redis_trio.tracking import EFFORT
 
 SLICE_NS: Final = 1_000_000  # what one job does before everybody else has a turn
 
@@ -27,6 +28,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         FieldExpiry(server),
         IdleClients(server),
         LazyFreeing(server),
+        TrackingLimit(server),
     ]
 
 
@@ -77,6 +79,27 @@ class LazyFreeing:
     def run(self) -> None:
         """Free a slice."""
         self._server.lazyfree.step(SLICE_NS)
+
+
+class TrackingLimit:
+    """Keys that clients may have cached are given up while there are too many of them."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return the present if there are too many."""
+        server = self._server
+        return (
+            server.clock.now_ms if server.tracking.is_full() and not server.cron_paused else NEVER
+        )
+
+    def run(self) -> None:
+        """Give up a slice."""
+        tracking = self._server.tracking
+        until = perf_counter_ns() + SLICE_NS
+        while tracking.is_full() and perf_counter_ns() < until:
+            tracking.give_up(EFFORT)
 
 
 class PauseEnd:

@@ -26,6 +26,7 @@ from redis_trio.memory import Memory
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
 from redis_trio.samples import Samples
+from redis_trio.tracking import TrackingTable
 from redis_trio.transactions import touch, touch_database
 from redis_trio.version import REDIS_VERSION as REDIS_VERSION
 
@@ -142,6 +143,8 @@ class ServerState:
       monitors: the clients that are shown all commands.
       observed: whether anybody wants to know of commands that have run.
       watchers: `{(database, key): clients that watch it}`.
+      tracking: the clients that cache what they read.
+      cron_paused: whether DEBUG PAUSE-CRON holds up what Redis does from time to time.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
     """
@@ -156,6 +159,7 @@ class ServerState:
         "clock",
         "commands",
         "config",
+        "cron_paused",
         "current",
         "dbs",
         "dirty",
@@ -193,6 +197,7 @@ class ServerState:
         "start_ms",
         "stats",
         "thresholds",
+        "tracking",
         "waiting",
         "wake_keeper",
         "watchers",
@@ -222,6 +227,8 @@ class ServerState:
         self.current: Client | None = None
         self.own_pushes: list[bytes] = []
         self.watchers: dict[Topic, dict[Client, None]] = {}
+        self.tracking = TrackingTable(self)
+        self.cron_paused = False
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()
         for name, new_name in config.renamed_commands:
@@ -297,6 +304,8 @@ class ServerState:
         """End a unit of work: everything it wrote to any client is flushed."""
         if self.feed.active:
             self.feed.flush()
+        if self.tracking.has_changes:
+            self.tracking.broadcast()
         while self.pending_writes:
             clients = self.pending_writes
             self.pending_writes = []
@@ -320,7 +329,7 @@ class ServerState:
 
     def update_gate(self) -> None:
         """Set `gated` by what is unusual about the server."""
-        self.gated = self.pause_until_ms != 0
+        self.gated = self.pause_until_ms != 0 or self.tracking.is_full()
 
     def due_at(self, when_ms: i64) -> None:
         """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""
@@ -369,22 +378,35 @@ class ServerState:
                 for subcommand in command.subcommands.values():
                     subcommand.reset_stats()
 
-    def key_modified(self, db: Database, key: bytes) -> None:
-        """Tell whoever watches, tracks or waits for a key that it changed."""
+    def key_modified(self, db: Database, key: bytes, expired: bool = False) -> None:
+        """Tell whoever watches, tracks or waits for a key that it changed.
+
+        Args:
+          expired: whether nobody changed it: it was simply too old.
+        """
         if self.waiting.count:
             self.waiting.signal((db.index, key))
         if self.watchers:
             touch(self, db, key)
+        if self.tracking.clients:
+            self.tracking.key_modified(key, None if expired else self.current)
 
     def database_changes(self, db: Database, becomes: Database | None = None) -> None:
-        """Tell whoever watches, tracks or waits for a key of a database that all may change.
+        """Tell whoever watches or waits for a key of a database that all may change.
 
         To be called before it is emptied, or before it gets the contents of the one it `becomes`.
+        Who tracks learns of a flush by `TrackingTable.flushed`, and of SWAPDB, as in Redis, never.
         """
         if self.waiting.count:
             self.waiting.signal_database(db.index)
         if self.watchers:
             touch_database(self, db, becomes)
+
+    def send_own_pushes(self, client: Client) -> None:
+        """Send a client what its command has pushed to it; the reply is out, or in its mailbox."""
+        pushes, self.own_pushes = self.own_pushes, []
+        client.outbox().extend([data for data in pushes if data])
+        self.tracking.send_own()
 
     def end_monitor(self, client: Client) -> None:
         """Show a client no commands any more."""
@@ -396,11 +418,16 @@ class ServerState:
 
     def update_observed(self) -> None:
         """Set `observed` by whether there is anybody to tell of commands that have run."""
-        self.observed = bool(self.monitors)
+        self.observed = bool(self.monitors) or self.tracking.readers > 0
 
     def update_listening(self) -> None:
         """Set `listening` by whether there is anybody to tell of changes."""
-        self.listening = self.waiting.count > 0 or bool(self.watchers) or self.pubsub.events != 0
+        self.listening = (
+            self.waiting.count > 0
+            or bool(self.watchers)
+            or self.pubsub.events != 0
+            or bool(self.tracking.clients)
+        )
 
     def notify(self, event_class: int, event: str, key: bytes, db: Database) -> None:
         """Fire a keyspace event."""

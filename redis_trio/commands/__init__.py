@@ -38,4 +38,5 @@ from redis_trio.commands import stream_read as stream_read
 from redis_trio.commands import stream_readgroup as stream_readgroup
 from redis_trio.commands import string as string
 from redis_trio.commands import tracking as tracking
+from redis_trio.commands import tracking as tracking
 from redis_trio.commands import transactions as transactions

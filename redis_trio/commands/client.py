@@ -81,6 +81,9 @@ def _flags(client: Client) -> str:
         flags += "x"
     if halted & (BLOCKED | PAUSED):
         flags += "b"
+    tracking = client.tracking
+    if tracking is not None:
+        flags += "t" + "R" * tracking.broken + "B" * tracking.bcast
     if client.dirty:
         flags += "d"
     if client.close_after_reply:
@@ -125,8 +128,7 @@ def _visible(text: bytes) -> str:
 def client_line(client: Client, running: Args | None) -> str:
     """Return the line that CLIENT LIST has for a client.
 
-    There is no tracking, and no output buffer of a fixed size
-    (rbs, rbp): these fields say what Redis says where they are not used.
+    There is no output buffer of a fixed size: `rbs` and `rbp` say what Redis says without one.
 
     Args:
       running: the command that it is running; None if it runs none.
@@ -157,7 +159,8 @@ def client_line(client: Client, running: Args | None) -> str:
         f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
         f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes}"
         f" events={transport.events}"
-        f" cmd={'NULL' if last is None else last.fullname} user={client.user} redir=-1"
+        f" cmd={'NULL' if last is None else last.fullname} user={client.user}"
+        f" redir={-1 if client.tracking is None else client.tracking.redirect}"
         f" resp={client.resp} lib-name={_visible(client.lib_name)}"
         f" lib-ver={_visible(client.lib_ver)}\n"
     )

@@ -238,6 +238,7 @@ def reset(client: Client, args: Args) -> Reply:
     end_transaction(client)
     client.server.pubsub.forget(client)
     client.server.end_monitor(client)
+    client.server.tracking.disable(client)
     client.db = client.server.dbs[0]
     client.resp = 2
     client.name = b""

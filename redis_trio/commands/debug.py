@@ -140,6 +140,15 @@ def _set_active_expire(client: Client, args: Args) -> Reply:
     return OK
 
 
+def _pause_cron(client: Client, args: Args) -> Reply:
+    """Give up no tracked keys between commands. What else is a cron in Redis goes on."""
+    server = client.server
+    server.cron_paused = _atoi(args[2]) != 0
+    if server.wake_keeper is not None:
+        server.wake_keeper()
+    return OK
+
+
 def _nothing(client: Client, args: Args) -> Reply:
     """Agree: what this would stop does not exist here."""
     return OK
@@ -439,7 +448,7 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
     ),
     b"log": Subcommand("LOG <message>", "Write a warning to the log.", _log, 3, 3),
     b"object": Subcommand("OBJECT <key>", "Show how a value is kept.", _object, 3, 3),
-    b"pause-cron": Subcommand("", "", _nothing, 3, 3),
+    b"pause-cron": Subcommand("", "", _pause_cron, 3, 3),
     b"populate": Subcommand(
         "POPULATE <count> [<prefix>] [<size>]",
         "Add keys key:0, key:1 ... which are not propagated.",

@@ -128,6 +128,7 @@ def _flush(client: Client, args: Args, dbs: list[Database]) -> Reply:
     for db in dbs:
         server.database_changes(db)
         count += db.flush()
+    server.tracking.flushed()
     if count:
         server.dirty += count
     else:

@@ -235,7 +235,7 @@ class Database:
         server.feed.add_effect(self.index, [b"DEL", key])
         if server.listening:
             server.notify(EXPIRED, "expired", key, self)
-            server.key_modified(self, key)
+            server.key_modified(self, key, True)
 
     # -- telling
 
@@ -247,14 +247,17 @@ class Database:
             server.key_modified(self, key)
             server.notify(event_class, event, key, self)
 
-    def signal(self, key: bytes) -> None:
+    def signal(self, key: bytes, expired: bool = False) -> None:
         """Tell the server that a key changed, as part of a change of several keys.
 
         The caller fires the events with `notify()` and counts `server.dirty` once.
+
+        Args:
+          expired: whether nobody changed it: part of it was simply too old.
         """
         server = self.server
         if server.listening:
-            server.key_modified(self, key)
+            server.key_modified(self, key, expired)
 
     def notify(self, key: bytes, event_class: int, event: str) -> None:
         """Fire a further event for a change that has been told."""

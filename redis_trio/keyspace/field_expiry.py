@@ -49,7 +49,7 @@ def expire_field(db: Database, key: bytes, value: Hash, field: bytes, fires: boo
         if fires:
             db.notify(key, HASH, "hexpired")
         _delete_if_empty(db, key, value, fires)
-        db.signal(key)
+        db.signal(key, True)
     return True
 
 
@@ -98,7 +98,7 @@ def _expire_slice(db: Database, key: bytes, value: Hash, limit: int, alone: bool
     if due:
         db.notify(key, HASH, "hexpired")
         _delete_if_empty(db, key, value, True)
-        db.signal(key)
+        db.signal(key, True)
     if len(value):
         db.track_fields(key, value)
 

@@ -76,6 +76,10 @@ class LazyFree:
                 for part in deadlines.parts():
                     self._add(part, False, 0)
 
+    def add_part(self, part: Freeable) -> None:
+        """Free what is no key and no value, and counts as nothing."""
+        self._add(part, False, 0)
+
     def step(self, budget_ns: int) -> bool:
         """Free for about `budget_ns`; return whether anything is left."""
         queue = self._queue
