@@ -17,9 +17,7 @@ WITHOUT_EFFECT: Final = {
     ),
     "Network": "bind-source-addr socket-mark-id",
     "Stopping": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
-    "Observation": (
-        "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold tracking-table-max-keys"
-    ),
+    "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": (
         "save dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync "
         "rdb-key-save-delay key-load-delay loading-process-events-interval-bytes "
