@@ -23,6 +23,7 @@ from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
+from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
 from redis_trio.samples import Samples
@@ -131,6 +132,7 @@ class ServerState:
       began_ns, began_commands: when the unit of work in hand began (perf_counter_ns), and how
         many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
+      persistence: of saves and loads.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replid, replid2, second_offset: the replication ids, and up to where the second is valid.
@@ -184,6 +186,7 @@ class ServerState:
         "pause_until_ms",
         "paused_clients",
         "pending_writes",
+        "persistence",
         "port",
         "pubsub",
         "replid",
@@ -218,6 +221,7 @@ class ServerState:
         self.stats = Stats()
         self.memory = Memory()
         self.samples = Samples()
+        self.persistence = Persistence(self.start_ms)
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.waiting = Waiting()

@@ -6,11 +6,12 @@ from redis_trio.commands import command as command
 from redis_trio.commands import config as config
 from redis_trio.commands import connection as connection
 from redis_trio.commands import debug as debug
+from redis_trio.commands import dump as dump
 from redis_trio.commands import expire as expire
 from redis_trio.commands import generic as generic
 from redis_trio.commands import geo as geo
 from redis_trio.commands import geo_search as geo_search
-from redis_trio.commands import hash as hash
+from redis_trio.commands import hash as hash  # noqa: A004
 from redis_trio.commands import hash_expire as hash_expire
 from redis_trio.commands import hyperloglog as hyperloglog
 from redis_trio.commands import incr as incr
@@ -37,6 +38,5 @@ from redis_trio.commands import stream_pending as stream_pending
 from redis_trio.commands import stream_read as stream_read
 from redis_trio.commands import stream_readgroup as stream_readgroup
 from redis_trio.commands import string as string
-from redis_trio.commands import tracking as tracking
 from redis_trio.commands import tracking as tracking
 from redis_trio.commands import transactions as transactions

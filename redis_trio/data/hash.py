@@ -154,6 +154,26 @@ class Hash:
             ordered.update(moved)
         self.small = ordered
 
+    def sort_by_deadline(self) -> None:
+        """Put all fields of a listpackex in the order in which they would be had they come in turn.
+
+        Of fields with the same deadline the last one comes first: see `put_in_order`.
+        """
+        deadlines = self.deadlines
+        if self.table is not None or deadlines is None or not len(deadlines):
+            return
+        timed: list[tuple[int, int, bytes]] = []
+        for field in self.small:
+            when_ms = deadlines.get(field)
+            if when_ms != NEVER:
+                timed.append((when_ms, -len(timed), field))
+        timed.sort()
+        ordered = {field: self.small[field] for _, _, field in timed}
+        for field, value in self.small.items():
+            if field not in ordered:
+                ordered[field] = value
+        self.small = ordered
+
     def persist(self, field: bytes) -> bool:
         """Take the deadline of a field away; return whether it had one."""
         deadlines = self.deadlines

@@ -771,3 +771,40 @@ def list_of(elements: list[bytes], thresholds: Thresholds) -> List:
     if made._row is None:
         made._try_compact(thresholds, 1)
     return made
+
+
+def packed_node(elements: list[bytes]) -> Node:
+    """Return a node that is a listpack with these elements, however many they are."""
+    node = Node()
+    node.items = elements
+    for element in elements:
+        node.size += entry_size(element)
+    return node
+
+
+def plain_node(element: bytes) -> Node:
+    """Return a node that is one big element."""
+    return _node(element, True)
+
+
+def list_of_nodes(nodes: list[Node], thresholds: Thresholds) -> List:
+    """Return a list with these nodes, at least one and none empty, as it was saved.
+
+    Source: rdb.c rdbLoadObject.
+    """
+    made = List()
+    made.become_quicklist(thresholds)
+    made._set_nodes(nodes)
+    for node in nodes:
+        made.count += len(node.items)
+    if made._row is None:
+        made._try_compact(thresholds, 1)
+    return made
+
+
+def quicklist_of(elements: list[bytes], thresholds: Thresholds) -> List:
+    """Return a list with these elements whose encoding is quicklist however few they are."""
+    made = List()
+    made.become_quicklist(thresholds)
+    made.push(elements, 0, False, thresholds)
+    return made

@@ -1,6 +1,6 @@
 """Listpacks: Redis's flat form of small collections, as bytes.
 
-Nothing is kept in this form here; it is what RDB files carry, and what sizes are told of.
+Nothing is kept in this form here; it is what RDB files carry.
 
     4 bytes size | 2 bytes count | entries | 0xff
 
@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from mypy_extensions import i64
+
 from redis_trio.data.numbers import parse_integer
+from redis_trio.data.string import integer_string
 
 COUNT_MAX: Final = 65535  # stands for more entries than the field has room for
 END: Final = b"\xff"
@@ -73,3 +76,66 @@ def _length_behind(size: int) -> bytes:
         found.append(size >> (7 * len(found)) & 0x7F)
         limit <<= 7
     return bytes([found[-1], *[part | 0x80 for part in reversed(found[:-1])]])
+
+
+def unpack(data: bytes) -> list[bytes]:
+    """Return the entries of a listpack, every byte of which is checked.
+
+    Raises:
+      ValueError: it is damaged.
+
+    Source: listpack.c lpValidateIntegrity.
+    """
+    size: i64 = len(data)
+    if size < 7 or int.from_bytes(data[:4], "little") != size or data[size - 1] != 0xFF:
+        raise ValueError("no listpack of that size")
+    entries: list[bytes] = []
+    end = size - 1
+    place: i64 = 6
+    while place < end:
+        first: i64 = data[place]
+        if first < 0x80:
+            stop = place + 1
+            entries.append(integer_string(first))
+        elif first < 0xC0:
+            stop = place + 1 + (first & 0x3F)
+            entries.append(data[place + 1 : stop])
+        elif first < 0xE0:
+            stop = place + 2
+            bits = (first & 0x1F) << 8 | data[place + 1]
+            entries.append(integer_string(bits - 0x2000 if bits & 0x1000 else bits))
+        else:
+            stop = _unpack_wide(data, place, entries)
+        behind = stop - place
+        if behind < 128:
+            if stop >= end or data[stop] != behind:
+                raise ValueError("an entry is cut off or has two lengths")
+            place = stop + 1
+        else:
+            length = _length_behind(behind)
+            place = stop + len(length)
+            if place > end or data[stop:place] != length:
+                raise ValueError("an entry is cut off or has two lengths")
+    count: i64 = data[4] | data[5] << 8
+    if count != COUNT_MAX and count != len(entries):
+        raise ValueError("the number of entries is wrong")
+    return entries
+
+
+def _unpack_wide(data: bytes, place: i64, entries: list[bytes]) -> i64:
+    """Read an entry with a header of more than a byte; return where it ends, if it is not cut."""
+    first: i64 = data[place]
+    stop: i64
+    if first < 0xF0:
+        stop = place + 2 + ((first & 0x0F) << 8 | data[place + 1])
+        entries.append(data[place + 2 : stop] if stop < len(data) else b"")
+        return stop
+    if first == 0xF0:
+        stop = place + 5 + int.from_bytes(data[place + 1 : place + 5], "little")
+        entries.append(data[place + 5 : stop] if stop < len(data) else b"")
+        return stop
+    if first > 0xF4:
+        raise ValueError("an entry of no known encoding")
+    stop = place + (first - 0xEF + 1 if first < 0xF4 else 9)
+    entries.append(integer_string(int.from_bytes(data[place + 1 : stop], "little", signed=True)))
+    return stop

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 MAX_LITERAL: Final = 32
 MAX_DISTANCE: Final = 8192
 MAX_LENGTH: Final = 264
@@ -102,3 +104,49 @@ def _refer(out: bytearray, distance: int, length: int) -> None:
         out.append(high | 7 << 5)
         out.append(length - 7)
     out.append(distance & 0xFF)
+
+
+def decompress(data: bytes, size: int) -> bytes:
+    """Return what was compressed, which must have `size` bytes.
+
+    Raises:
+      ValueError: the data is damaged; no more memory was taken than a valid result needs.
+    """
+    out = bytearray()
+    end: i64 = len(data)
+    place: i64 = 0
+    while place < end:
+        control: i64 = data[place]
+        place += 1
+        if control < MAX_LITERAL:
+            stop = place + control + 1
+            if stop > end:
+                raise ValueError("a literal run is cut off")
+            out += data[place:stop]
+            place = stop
+        else:
+            length = control >> 5
+            if length == 7 and place < end:
+                length += data[place]
+                place += 1
+            if place >= end:
+                raise ValueError("a reference is cut off")
+            start = len(out) - ((control & 0x1F) << 8 | data[place]) - 1
+            place += 1
+            if start < 0:
+                raise ValueError("a reference points in front of the beginning")
+            _repeat(out, start, length + 2)
+        if len(out) > size:
+            raise ValueError("there is more than there should be")
+    if len(out) != size:
+        raise ValueError("there is less than there should be")
+    return bytes(out)
+
+
+def _repeat(out: bytearray, start: i64, length: i64) -> None:
+    """Append `length` bytes from `start` on, some of which may be among those appended."""
+    distance = len(out) - start
+    found = out[start : start + length]
+    if distance < length:
+        found = (found * (length // distance + 1))[:length]
+    out += found

@@ -233,6 +233,11 @@ class Set:
         elif self._members is not None and count > thresholds.set_entries:
             self._make_table()
 
+    def become_hashtable(self) -> None:
+        """Change the encoding to hashtable."""
+        if self._table is None:
+            self._make_table()
+
     def become_intset(self, thresholds: Thresholds) -> None:
         """Become an intset if that holds so many members, all of which must be integers."""
         if self._integers is not None or len(self) > _intset_max(thresholds):
@@ -394,6 +399,20 @@ def listpack_set() -> Set:
     """Return an empty set in the listpack encoding."""
     created = Set()
     created._make_listpack()
+    return created
+
+
+def packed_set(members: list[bytes]) -> Set:
+    """Return a set of these members, all different, in the listpack encoding, however many."""
+    created = listpack_set()
+    created._members = dict.fromkeys(members)
+    return created
+
+
+def integer_set(integers: array[int]) -> Set:
+    """Return a set of these integers, in order and all different, as an intset, however many."""
+    created = Set()
+    created._integers = integers
     return created
 
 

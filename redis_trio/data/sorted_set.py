@@ -23,6 +23,7 @@ Source: Redis t_zset.c (zsetAdd for the conversions, zslNthInRange and its relat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import copysign
 from sys import getsizeof
 from typing import ClassVar, Final, cast
@@ -475,6 +476,14 @@ class SortedSet:
         """Return every (member, score), in order."""
         return self.items(0, self.end())
 
+    def reversed_items(self) -> Iterator[tuple[bytes, float]]:
+        """Iterate over every (member, score), the last first. Nothing must change meanwhile."""
+        for block in range(len(self._members) - 1, -1, -1):
+            members = self._members[block]
+            scores = self._scores[block]
+            for i in range(len(members) - 1, -1, -1):
+                yield members[i], cast(float, scores[i])
+
     def delete_between(self, start: i64, stop: i64) -> int:
         """Remove the members between two places; return how many there were."""
         if stop <= start:
@@ -708,6 +717,13 @@ def from_items(
         entries.append((score, member))
     entries.sort()
     return _built(entries, not is_skiplist)
+
+
+def packed_sorted_set(items: list[tuple[bytes, float]], is_listpack: bool) -> SortedSet:
+    """Return a set of members, all different and in any order, in the encoding that is said."""
+    entries = [(score, member) for member, score in items]
+    entries.sort()
+    return _built(entries, is_listpack)
 
 
 def _built(entries: list[tuple[float, bytes]], is_listpack: bool) -> SortedSet:

@@ -145,6 +145,11 @@ class Node:
             size += _word_size(field)
         self._listpack_size = size  # without the two counts of entries
 
+    @property
+    def fields(self) -> list[bytes]:
+        """The fields of the first entry it ever had, which others only read."""
+        return self._words
+
     def is_full(self, size: i64, limits: Thresholds) -> bool:
         """Return whether an entry of `size` bytes in all its words has to go into a new node."""
         max_bytes = limits.stream_bytes

@@ -1,0 +1,37 @@
+"""What a server remembers of its saves and loads; INFO persistence shows most of it."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+
+class Persistence:
+    """The state of one server's persistence.
+
+    Attributes:
+      last_save_s: when the data was last saved, in s since the epoch; at start, when that was.
+      saves: how many times.
+      keys_loaded, keys_expired: by the last load; those that had expired were dropped.
+      loading: whether data is being loaded.
+      libraries: the code of the function libraries that were loaded, to be saved again.
+      check_sums: whether checksums must be right (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    """
+
+    __slots__ = (
+        "check_sums",
+        "keys_expired",
+        "keys_loaded",
+        "last_save_s",
+        "libraries",
+        "loading",
+        "saves",
+    )
+
+    def __init__(self, now_ms: i64) -> None:
+        self.last_save_s: int = now_ms // 1000
+        self.saves = 0
+        self.keys_loaded = 0
+        self.keys_expired = 0
+        self.loading = False
+        self.libraries: list[bytes] = []
+        self.check_sums = True
