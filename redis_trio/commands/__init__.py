@@ -11,7 +11,7 @@ from redis_trio.commands import expire as expire
 from redis_trio.commands import generic as generic
 from redis_trio.commands import geo as geo
 from redis_trio.commands import geo_search as geo_search
-from redis_trio.commands import hash as hash
+from redis_trio.commands import hash as hash  # noqa: A004
 from redis_trio.commands import hash_expire as hash_expire
 from redis_trio.commands import hyperloglog as hyperloglog
 from redis_trio.commands import incr as incr
