@@ -353,4 +353,5 @@ class Client:
         end_transaction(self)
         server.pubsub.forget(self)
         server.end_monitor(self)
+        server.over_soft_limit.pop(self, None)
         server.tracking.disable(self)

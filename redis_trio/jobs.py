@@ -14,6 +14,7 @@ from redis_trio.keeper import Job
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
+from redis_trio.output_limits import close_over_soft_limit, next_output_deadline
 from redis_trio.state import ServerState
 from redis_trio.tracking import EFFORT
 
@@ -28,6 +29,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         FieldExpiry(server),
         IdleClients(server),
         LazyFreeing(server),
+        SoftLimits(server),
         TrackingLimit(server),
     ]
 
@@ -115,6 +117,21 @@ class PauseEnd:
     def run(self) -> None:
         """Let the paused clients go on."""
         unpause_if_due(self._server)
+
+
+class SoftLimits:
+    """Clients that have been over their soft limit of output for too long are disconnected."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return when the first of them is due."""
+        return next_output_deadline(self._server)
+
+    def run(self) -> None:
+        """Disconnect those that are due."""
+        close_over_soft_limit(self._server)
 
 
 class IdleClients:

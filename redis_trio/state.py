@@ -143,6 +143,7 @@ class ServerState:
       idle_ms: before it no client is idle for too long, NEVER if none can be; see idle.py.
       security_warning_ms: when `execute` last logged an HTTP request.
       monitors: the clients that are shown all commands.
+      over_soft_limit: when clients with too much output will be closed (ms since the epoch).
       observed: whether anybody wants to know of commands that have run.
       watchers: `{(database, key): clients that watch it}`.
       tracking: the clients that cache what they read.
@@ -181,6 +182,7 @@ class ServerState:
         "next_client_id",
         "no_touch",
         "observed",
+        "over_soft_limit",
         "own_pushes",
         "pause_all",
         "pause_until_ms",
@@ -228,6 +230,7 @@ class ServerState:
         self.pubsub = PubSub()
         self.monitors: dict[Client, None] = {}
         self.observed = False
+        self.over_soft_limit: dict[Client, int] = {}
         self.current: Client | None = None
         self.own_pushes: list[bytes] = []
         self.watchers: dict[Topic, dict[Client, None]] = {}

@@ -32,6 +32,7 @@ from redis_trio.client import BLOCKED, CLOSING, PAUSED, request_size
 from redis_trio.clock import perf_counter_ns
 from redis_trio.execute import process
 from redis_trio.log import VERBOSE
+from redis_trio.output_limits import REPLY_CHUNK, exceeds_output_limit
 from redis_trio.protocol.request import Args, RequestParser
 from redis_trio.state import ServerState
 
@@ -211,10 +212,11 @@ class Transport(client_module.Transport):
         self.client.net_out += size
         self.client.active_ms = self.server.clock.now_ms
 
-    def _keep(self, data: bytes | memoryview) -> None:
-        """Queue output behind what the peer has not taken yet."""
+    def _keep(self, data: bytes | memoryview) -> bool:
+        """Queue output behind what the peer has not taken yet; False if that is too much."""
         self.backlog.append(data)
         self.backlog_bytes += len(data)
+        return not exceeds_output_limit(self.client, self.backlog_bytes)
 
 
 class SocketTransport(Transport):
@@ -288,6 +290,8 @@ class SocketTransport(Transport):
         if self.backlog:
             self._keep(data)
             return
+        if size > REPLY_CHUNK and exceeds_output_limit(self.client, size):
+            return
         try:
             sent: i64 = self._send(data)
         except BlockingIOError:
@@ -297,8 +301,7 @@ class SocketTransport(Transport):
             self._attend()
             return
         if sent < size:
-            self._keep(memoryview(data)[sent:])
-            if not self._draining:
+            if self._keep(memoryview(data)[sent:]) and not self._draining:
                 self._draining = True
                 self._drain()
         elif self.client.close_after_reply:
@@ -365,8 +368,8 @@ class StreamTransport(Transport):
             return
         data = self._take_output()
         self._count_output(len(data))
-        self._keep(data)
-        self._drain()
+        if self._keep(data):
+            self._drain()
 
     def resume(self) -> None:
         self._go_on()

@@ -13,7 +13,7 @@ WITHOUT_EFFECT: Final = {
     "Security": "acl-pubsub-default acllog-max-len enable-module-command",
     "Limits and memory": (
         "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
-        "client-output-buffer-limit busy-reply-threshold"
+        "busy-reply-threshold"
     ),
     "Network": "bind-source-addr socket-mark-id",
     "Stopping": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",

@@ -1,0 +1,86 @@
+"""client-output-buffer-limit through the real loop: who does not read is cut, nobody else."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from redis_trio import RedisServer
+from tests.wire.conftest import Connect
+from tests.wire.talk import until
+
+MESSAGE = "x" * 100_000
+SOCKETS = pytest.mark.parametrize("transport", ["hub", "stream"], indirect=True)
+"""A stream in memory takes everything."""
+ENOUGH = 400  # messages of that size are more than any socket buffer takes
+
+
+@SOCKETS
+async def test_a_subscriber_that_does_not_read_is_cut_and_nobody_else(
+    connect: Connect, server: RedisServer
+) -> None:
+    await server.execute("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
+    deaf, listening = await connect(), await connect()
+    for talk in (deaf, listening):
+        await talk.command("SUBSCRIBE news")
+    received = 0
+    for _ in range(ENOUGH):
+        await server.execute("PUBLISH", "news", MESSAGE)
+        await listening.reply()
+        received += 1
+    await until(lambda: len(server.state.clients) == 1)
+    assert server.state.stats.output_limit_disconnections == 1
+    assert list(server.state.pubsub.channels) == [b"news"]
+    assert await server.execute("PUBLISH", "news", "more") == 1
+    assert received == ENOUGH
+
+
+@SOCKETS
+async def test_a_soft_limit_counts_when_it_is_exceeded_for_so_long(
+    connect: Connect, server: RedisServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    await server.execute("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 1mb 10")
+    deaf = await connect()
+    await deaf.command("SUBSCRIBE news")
+    for _ in range(ENOUGH):
+        await server.execute("PUBLISH", "news", MESSAGE)
+    assert len(server.state.over_soft_limit) == 1
+    await trio.sleep(9)
+    assert len(server.state.clients) == 1
+    await trio.sleep(3)
+    assert server.state.clients == {}
+    assert server.state.stats.output_limit_disconnections == 1
+    assert server.state.over_soft_limit == {}
+
+
+async def test_who_reads_in_time_is_under_the_soft_limit_again(
+    connect: Connect, server: RedisServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    await server.execute("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 1mb 10")
+    slow = await connect()
+    await slow.command("SUBSCRIBE news")
+    for _ in range(ENOUGH):
+        await server.execute("PUBLISH", "news", MESSAGE)
+    assert len(server.state.over_soft_limit) == 1
+    await trio.sleep(5)
+    for _ in range(ENOUGH):
+        await slow.reply()
+    await trio.sleep(20)
+    assert len(server.state.clients) == 1
+    assert server.state.over_soft_limit == {}
+
+
+@pytest.mark.parametrize("size", [10_000, 200_000])
+async def test_one_reply_beyond_the_hard_limit_closes_a_normal_client(
+    connect: Connect, server: RedisServer, size: int
+) -> None:
+    await server.execute("CONFIG", "SET", "client-output-buffer-limit", "normal 100000 0 0")
+    await server.execute("SET", "k", "x" * size)
+    talk = await connect()
+    await talk.send(b"GET k\r\n")
+    if size < 100_000:
+        assert await talk.reply() == b"x" * size
+    else:
+        await talk.until_closed()
+        assert server.state.stats.output_limit_disconnections == 1
