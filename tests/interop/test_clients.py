@@ -13,7 +13,9 @@ import coredis
 import pytest
 import redis
 import trio
+from coredis.patterns.cache import LRUCache
 from redis.backoff import NoBackoff
+from redis.cache import CacheConfig
 from redis.retry import Retry
 
 import redis_trio.commands  # noqa: F401  (declares every command)
@@ -62,6 +64,11 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("CLIENT PAUSE", ["0"], DONE),
     ("CLIENT UNPAUSE", [], DONE),
     ("CLIENT UNBLOCK", ["999999"], yes_or(0)),
+    ("CLIENT TRACKING", ["ON", "OPTIN"], DONE),
+    ("CLIENT CACHING", ["YES"], DONE),
+    ("CLIENT TRACKINGINFO", [], ANY),
+    ("CLIENT GETREDIR", [], 0),
+    ("CLIENT TRACKING", ["OFF"], DONE),
     ("CLIENT HELP", [], ANY),
     ("COMMAND", [], ANY),
     ("COMMAND COUNT", [], ANY),
@@ -473,6 +480,43 @@ def test_redis_py_monitors(port: int, resp: int) -> None:
         assert {(event["db"], event["client_type"]) for event in events} == {(0, "tcp")}
         words = [event["command"] for event in events]
         assert words[-4:] == ["SET k v\\n", "MULTI", "INCRBY n 1", "EXEC"]
+
+
+def test_redis_py_caches(port: int) -> None:
+    with (
+        redis.Redis(port=port) as other,
+        redis.Redis(port=port, protocol=3, cache_config=CacheConfig()) as client,
+    ):
+        other.mset({"k": 1, "l": 2})
+        cache = client.get_cache()
+        assert cache is not None
+        assert client.get("k") == b"1"
+        assert client.mget("k", "l") == [b"1", b"2"]
+        assert cache.size == 2
+        other.config_resetstat()
+        assert client.get("k") == b"1"
+        assert "cmdstat_get" not in other.info("commandstats")
+        other.incr("l")
+        other.ping()  # what the command before it told others is on its way
+        assert client.mget("k", "l") == [b"1", b"3"]
+        other.delete("k")
+        other.ping()
+        assert client.get("k") is None
+        assert client.mget("k", "l") == [None, b"3"]
+
+
+async def test_coredis_caches(port: int) -> None:
+    cache = LRUCache()
+    async with coredis.Redis(port=port) as other, coredis.Redis(port=port, cache=cache) as client:
+        await other.set("k", "1")
+        assert await client.get("k") == b"1"
+        assert await client.get("k") == b"1"
+        assert cache.stats.summary["hits"] == 1
+        await other.set("k", "2")
+        with trio.fail_after(10):
+            while await client.get("k") != b"2":
+                await trio.lowlevel.checkpoint()
+        assert cache.stats.summary["invalidations"] >= 1
 
 
 async def test_coredis_listens(port: int) -> None:

@@ -341,6 +341,15 @@ def test_a_client_in_resp3_is_told_for_another_one(
     assert told(listener) == b">2\r\n$10\r\ninvalidate\r\n$-1\r\n"  # in the tracking one's RESP
 
 
+def test_who_is_told_for_others_is_told_of_its_own_changes_behind_the_reply(
+    connect: Connect, state: ServerState
+) -> None:
+    listener, reader = connect(), Peer(state)
+    listener.take()
+    reader.send(f"CLIENT TRACKING ON REDIRECT {listener.client.id}", "GET k")
+    assert listener.send("SET k 1") == b"+OK\r\n" + invalidated("k")
+
+
 def test_without_redirection_nothing_is_told_in_resp2(state: ServerState, other: Peer) -> None:
     reader = Peer(state)
     reader.send("CLIENT TRACKING ON", "GET k")
