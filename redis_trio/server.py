@@ -193,6 +193,7 @@ class RedisServer:
         if client.halted & PAUSED or client.waiter is not None:
             reply = await self._waited_for(transport, args)
         else:
+            client.disconnected()
             await trio.lowlevel.cancel_shielded_checkpoint()
         plain = None if reply is NO_REPLY else plain_reply(reply)
         if isinstance(plain, RedisError):
