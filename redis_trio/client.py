@@ -64,6 +64,9 @@ class Transport:
     def flush(self) -> None:
         """Send what is in `client.out` as far as the peer takes it; keep the rest."""
 
+    def released(self) -> None:
+        """Note that no output is held back any more (`Client.held`); all was flushed."""
+
     def close(self) -> None:
         """Have the connection closed as soon as its task runs, sending nothing more."""
 
@@ -121,6 +124,8 @@ class Client:
       id: unique in the server, never used again.
       resp: protocol version, 2 or 3.
       out: encoded replies not handed to the transport yet.
+      held: how many times replies were taken out of it that wait for an fsync (persistence/aof.py).
+      obeyed: whether what it asks for has happened elsewhere, so that no limit is held against it.
       created_ms, active_ms: when it connected, when it last sent or took something.
       authenticated: whether somebody's password was given, or none was needed at that time.
       user: the name it is authenticated as, `default` before.
@@ -148,6 +153,7 @@ class Client:
         "executing",
         "gated",
         "halted",
+        "held",
         "id",
         "laddr",
         "lib_name",
@@ -158,6 +164,7 @@ class Client:
         "net_out",
         "no_evict",
         "no_touch",
+        "obeyed",
         "out",
         "reply_mode",
         "resp",
@@ -181,6 +188,7 @@ class Client:
         self.resp: i64 = 2
         self.out: list[bytes] = []
         self.scheduled = False  # in server.pending_writes
+        self.held = 0
         self.halted: i64 = 0
         self.gated = False
         self.authenticated = True
@@ -206,6 +214,7 @@ class Client:
         self.close_after_reply = False
         self.no_evict = False
         self.no_touch = False
+        self.obeyed = False
         self.net_in: i64 = 0
         self.net_out: i64 = 0
         self.commands_processed: i64 = 0

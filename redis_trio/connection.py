@@ -60,7 +60,9 @@ class Connection(ABC):
         transport = self.transport
         if transport.broken or self.client.closes_now:
             return True
-        return (transport.eof or self.client.close_after_reply) and not transport.backlog
+        if transport.backlog or self.client.held:
+            return False
+        return transport.eof or self.client.close_after_reply
 
     async def _attended(self) -> None:
         await self._attention.wait()

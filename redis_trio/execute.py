@@ -15,6 +15,7 @@ Source: Redis server.c processCommand, call.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from mypy_extensions import i64
@@ -33,7 +34,7 @@ from redis_trio.command import (
     lookup,
     unknown_command,
 )
-from redis_trio.errors import NOAUTH, RedisError, wrong_arity
+from redis_trio.errors import AOF_ERROR, NOAUTH, RedisError, wrong_arity
 from redis_trio.keyspace.values import type_name
 from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
@@ -181,6 +182,9 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             flags |= transaction.flags()
     if server.gated:
         server.tracking.make_room()
+        if server.aof.error and (flags & WRITE or command.fullname == "ping"):
+            reason = os.strerror(server.aof.error)
+            return _reject(client, command, RedisError(AOF_ERROR + reason))
     if (
         client.subscriptions is not None
         and client.resp == 2

@@ -281,7 +281,8 @@ def _memory(server: ServerState) -> Lines:
 
 
 def _persistence(server: ServerState) -> Lines:
-    return [
+    aof = server.aof
+    lines = [
         "loading:0",
         "async_loading:0",
         "current_cow_peak:0",
@@ -300,19 +301,29 @@ def _persistence(server: ServerState) -> Lines:
         "rdb_last_cow_size:0",
         "rdb_last_load_keys_expired:0",
         "rdb_last_load_keys_loaded:0",
-        "aof_enabled:0",
+        f"aof_enabled:{int(aof.active)}",
         "aof_rewrite_in_progress:0",
-        "aof_rewrite_scheduled:0",
+        f"aof_rewrite_scheduled:{int(aof.wanted)}",
         "aof_last_rewrite_time_sec:-1",
         "aof_current_rewrite_time_sec:-1",
         "aof_last_bgrewrite_status:ok",
         "aof_rewrites:0",
         "aof_rewrites_consecutive_failures:0",
-        "aof_last_write_status:ok",
+        f"aof_last_write_status:{'err' if aof.error else 'ok'}",
         "aof_last_cow_size:0",
         "module_fork_in_progress:0",
         "module_fork_last_cow_size:0",
     ]
+    if aof.active:
+        lines += [
+            f"aof_current_size:{aof.size}",
+            f"aof_base_size:{aof.base_size}",
+            f"aof_pending_rewrite:{int(aof.wanted)}",
+            f"aof_buffer_length:{aof.buffered}",
+            f"aof_pending_bio_fsync:{int(aof.job is not None and aof.job.sync)}",
+            f"aof_delayed_fsync:{aof.delayed_syncs}",
+        ]
+    return lines
 
 
 def _stats(server: ServerState) -> Lines:

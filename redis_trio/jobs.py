@@ -15,6 +15,7 @@ from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.output_limits import close_over_soft_limit, next_output_deadline
+from redis_trio.persistence.aof_files import turn_on_later
 from redis_trio.state import ServerState
 from redis_trio.tracking import EFFORT
 
@@ -31,6 +32,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         LazyFreeing(server),
         SoftLimits(server),
         TrackingLimit(server),
+        AofSync(server),
     ]
 
 
@@ -102,6 +104,25 @@ class TrackingLimit:
         until = perf_counter_ns() + SLICE_NS
         while tracking.is_full() and perf_counter_ns() < until:
             tracking.give_up(EFFORT)
+
+
+class AofSync:
+    """What was appended to the append-only file is synced, a second after the last time."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return when that is due, or another try after an error."""
+        return self._server.aof.next_sync_ms()
+
+    def run(self) -> None:
+        """Have a thread do it; or begin the file, when that had to wait."""
+        server = self._server
+        if server.aof.active:
+            server.aof.sync_due()
+        elif server.aof.wanted:
+            turn_on_later(server)
 
 
 class PauseEnd:

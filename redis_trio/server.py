@@ -36,6 +36,8 @@ from redis_trio.hub import run_hub
 from redis_trio.jobs import standard_jobs
 from redis_trio.keeper import Keeper, awake
 from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
+from redis_trio.persistence.aof import AofError, Job
+from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
 from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
@@ -82,6 +84,10 @@ def _encode(word: Word) -> bytes:
     raise TypeError(f"a word of a command is text, bytes or a number, not {type(word).__name__}")
 
 
+def _leave(job: Job) -> None:
+    """Leave a job to who closes the file."""
+
+
 class InProcess(Transport):
     """The transport of a client that is a call from inside the process: there is no peer."""
 
@@ -112,6 +118,7 @@ class RedisServer:
     def __init__(self, config: Config, *, pick_port: bool = False) -> None:
         trio_clock = trio.lowlevel.current_clock()
         is_system_clock = type(trio_clock).__qualname__ == "SystemClock"
+        self._has_threads = is_system_clock  # virtual time does not wait for a thread
         clock = Clock() if is_system_clock else Clock(virtual=trio_clock.current_time)
         self.config = config
         self._pick_port = pick_port
@@ -128,7 +135,11 @@ class RedisServer:
         self._grace = trio.CancelScope()
         self._insisted = False  # the grace was cut short
         self.state.shutdown = self._closing.set
+        self._disk = trio.CapacityLimiter(1)
+        self._synced = trio.Event()  # for calls that wait for an fsync
+        self.state.aof.released = self._aof_released
         config.subscribe(["port", "bind"], self._rebind)
+        config.subscribe("appendonly", self._appendonly_changed)
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
@@ -195,6 +206,8 @@ class RedisServer:
         else:
             client.disconnected()
             await trio.lowlevel.cancel_shielded_checkpoint()
+        if state.aof.waits:
+            await self._until_synced(state.aof.fed)
         plain = None if reply is NO_REPLY else plain_reply(reply)
         if isinstance(plain, RedisError):
             raise plain
@@ -261,10 +274,14 @@ class RedisServer:
         failure: BaseException | None = None
         try:
             self.state.begin()
+            if self.config.appendonly:
+                await self._open_aof()
             self._bind()
             self.config.port = self.state.port
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                if self._has_threads:
+                    self.state.aof.start_job = self._start_job
                 if self._poller is not None:
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
@@ -284,9 +301,78 @@ class RedisServer:
             self._stop_listening()
             if self._poller is not None:
                 self._poller.close()
+            with trio.CancelScope(shield=True):
+                await self._close_aof()
             self._closed.set()
+            self._synced.set()
         if failure is not None:
             raise failure
+
+    # -- the append-only file
+
+    async def _open_aof(self) -> None:
+        """Load the append-only file, and begin to append to it.
+
+        Raises:
+          AofError: it is damaged, or cannot be had; it has been logged.
+        """
+        for _ in load_aof(self.state):
+            await trio.lowlevel.checkpoint()
+        open_aof(self.state)
+
+    async def _close_aof(self) -> None:
+        """Have all that was fed on the disk, and close the file."""
+        aof = self.state.aof
+        if aof.start_job is not None:
+            aof.start_job = _leave
+        if aof.active:
+            aof.pause()
+            try:
+                aof.sync()
+                while aof.job is not None:
+                    job = aof.job
+                    await trio.to_thread.run_sync(job.run, limiter=self._disk)
+                    aof.job_done(job)
+            except AofError:
+                pass  # it has been logged, and the end has come anyway
+            aof.stop()
+
+    def _appendonly_changed(self) -> None:
+        """Follow CONFIG SET appendonly; what the first value says is done by `_run`."""
+        if self._nursery is not None:
+            aof_changed(self.state)
+
+    def _start_job(self, job: Job) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(self._do_job, job, name="redis append-only file")
+
+    async def _do_job(self, job: Job) -> None:
+        """Do a job in a thread, of which there is one at a time.
+
+        Raises:
+          AofError: the server cannot keep what it has promised.
+        """
+        await trio.to_thread.run_sync(job.run, limiter=self._disk)
+        self.state.begin()
+        self.state.aof.job_done(job)
+        self.state.end()
+
+    async def _until_synced(self, position: int) -> None:
+        """Wait until what was fed up to `position` is on the disk.
+
+        Raises:
+          ClosedResourceError: it cannot be had there; the server has ended.
+        """
+        aof = self.state.aof
+        with trio.CancelScope(shield=True):
+            while aof.synced < position and not self._closed.is_set():
+                await self._synced.wait()
+        if aof.synced < position:
+            raise trio.ClosedResourceError("the server was closed")
+
+    def _aof_released(self) -> None:
+        self._synced.set()
+        self._synced = trio.Event()
 
     async def _let_out(self) -> None:
         """Close every client when its peer has taken what it is owed, GRACE_S at most."""

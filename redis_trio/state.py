@@ -23,6 +23,7 @@ from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
+from redis_trio.persistence.aof import AppendOnly
 from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
@@ -123,6 +124,7 @@ class ServerState:
       dbs: the databases by number.
       commands: the command table: `{name in upper or lower case: Command}`.
       clients: the connected clients by id, oldest first.
+      aof: the append-only file.
       pending_writes: clients whose output is flushed when the unit of work in hand ends.
       current: the client whose command is running, as long as it has no reply.
       own_pushes: what that command has pushed to that same client, to be sent behind its reply.
@@ -154,6 +156,7 @@ class ServerState:
 
     __slots__ = (
         "active_expire",
+        "aof",
         "asleep_s",
         "asleep_until",
         "began_commands",
@@ -226,6 +229,7 @@ class ServerState:
         self.persistence = Persistence(self.start_ms)
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
+        self.aof = AppendOnly(self)
         self.waiting = Waiting()
         self.pubsub = PubSub()
         self.monitors: dict[Client, None] = {}
@@ -313,6 +317,9 @@ class ServerState:
             self.feed.flush()
         if self.tracking.has_changes:
             self.tracking.broadcast()
+        aof = self.aof
+        if aof.active and aof.synced < aof.fed:
+            aof.end_unit()
         while self.pending_writes:
             clients = self.pending_writes
             self.pending_writes = []
@@ -336,7 +343,7 @@ class ServerState:
 
     def update_gate(self) -> None:
         """Set `gated` by what is unusual about the server."""
-        self.gated = self.pause_until_ms != 0 or self.tracking.is_full()
+        self.gated = self.pause_until_ms != 0 or self.tracking.is_full() or self.aof.error != 0
 
     def due_at(self, when_ms: i64) -> None:
         """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""

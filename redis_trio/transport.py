@@ -105,6 +105,10 @@ class Transport(client_module.Transport):
     def close(self) -> None:
         self._attend()
 
+    def released(self) -> None:
+        if self.eof or self.client.close_after_reply:
+            self._attend()
+
     def receive(self, data: bytes) -> bool:
         """Take bytes from the peer and run what they complete; see `advance`."""
         server = self.server

@@ -24,10 +24,8 @@ WITHOUT_EFFECT: Final = {
         "stop-writes-on-bgsave-error sanitize-dump-payload"
     ),
     "Append-only file": (
-        "appendfilename appenddirname appendfsync no-appendfsync-on-rewrite "
-        "auto-aof-rewrite-percentage auto-aof-rewrite-min-size aof-load-truncated "
-        "aof-use-rdb-preamble aof-timestamp-enabled aof-rewrite-incremental-fsync "
-        "aof-disable-auto-gc"
+        "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "
+        "aof-rewrite-incremental-fsync"
     ),
     "Replication": (
         "masteruser masterauth replica-serve-stale-data replica-read-only replica-ignore-maxmemory "

@@ -320,7 +320,7 @@ class Config(Settings):
     stop_writes_on_bgsave_error = Boolean(True)
 
     # Append-only file
-    appendonly = Boolean(False, flags=DENY_LOADING, unsupported="an append-only file")
+    appendonly = Boolean(False, flags=DENY_LOADING)
     appendfilename = Text("appendonly.aof", check=_check_appendfilename, flags=IMMUTABLE)
     appenddirname = Text("appendonlydir", check=_check_appenddirname, flags=IMMUTABLE)
     appendfsync = Choice("everysec", ("everysec", "always", "no"))

@@ -1,0 +1,279 @@
+"""The folder of the append-only file: how it comes into being, and how appending begins and ends.
+
+- At start, with `appendonly yes`, what the folder has is loaded and appended to; where there is
+  nothing, an empty base is made (and dump.rdb, if there is one, is not looked at).
+- CONFIG SET appendonly yes writes the data as it is now into a new base and begins a new
+  incremental file with what comes then. CONFIG SET appendonly no ends with an fsync.
+
+A base is written beside the old one and gets its name, and a place in the manifest, when it is on
+the disk, so that there is always a whole AOF.
+
+Source: Redis aof.c aofUpgradePrepare, aofOpenIfNeededOnServerStart, startAppendOnly,
+backgroundRewriteDoneHandler.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from redis_trio.config import ConfigError
+from redis_trio.persistence.aof import AofError
+from redis_trio.persistence.aof_base import base_pieces, base_suffix
+from redis_trio.persistence.aof_loader import load_files
+from redis_trio.persistence.aof_manifest import (
+    BASE,
+    AofFile,
+    Manifest,
+    ManifestError,
+    read_manifest,
+    remove_file,
+    sync_folder,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from redis_trio.config import Config
+    from redis_trio.state import ServerState
+
+
+def aof_folder(config: Config) -> str:
+    """Return the path of the folder."""
+    return os.path.join(config.dir, config.appenddirname)
+
+
+# -- at start
+
+
+def load_aof(server: ServerState) -> Iterator[None]:
+    """Load what the folder has, in slices of about a millisecond.
+
+    Raises:
+      AofError: it is damaged, or cannot be read; it has been logged.
+    """
+    manifest = _manifest(server)
+    folder = aof_folder(server.config)
+    _upgrade(server, manifest, folder)
+    sizes = [_size(server, folder, file.name) for file in manifest.files]
+    if any(sizes):
+        yield from load_files(server, manifest, folder)
+
+
+def open_aof(server: ServerState) -> None:
+    """Begin to append to what has been loaded.
+
+    Raises:
+      AofError: that is not possible; it has been logged.
+    """
+    config = server.config
+    folder = aof_folder(config)
+    manifest = _manifest(server)
+    try:
+        os.makedirs(folder, 0o755, exist_ok=True)
+        if not manifest.files:
+            name = _add_base(server, manifest, folder)
+            server.log.info("Creating AOF base file %s on server start", name)
+        verb = "Opening" if manifest.incr else "Creating"
+        if not manifest.incr:
+            manifest.add_incr(config.appendfilename)
+        name = manifest.incr[-1].name
+        fd = _open(os.path.join(folder, name))
+        try:
+            write_manifest(manifest, folder, config.appendfilename)
+            _begin(server, manifest, folder, fd)
+        except OSError:
+            os.close(fd)
+            raise
+    except OSError as exc:
+        server.log.warning(
+            "Can't open the append-only file in %s: %s", config.appenddirname, exc.strerror
+        )
+        raise AofError("the append-only file cannot be opened") from None
+    server.log.info("%s AOF incr file %s on server start", verb, name)
+
+
+def _manifest(server: ServerState) -> Manifest:
+    """Return the manifest in the folder.
+
+    Raises:
+      AofError: it is damaged, or cannot be read; it has been logged.
+    """
+    config = server.config
+    log = server.log
+    try:
+        return read_manifest(aof_folder(config), config.appendfilename)
+    except OSError as exc:
+        log.warning("Fatal error: can't open the AOF manifest for reading: %s", exc.strerror)
+    except ManifestError as exc:
+        log.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
+        if exc.number:
+            log.warning("Reading the manifest file, at line %d", exc.number)
+            log.warning(">>> '%s'", exc.line)
+        log.warning("%s", exc.reason)
+    raise AofError("the manifest cannot be read")
+
+
+def _upgrade(server: ServerState, manifest: Manifest, folder: str) -> None:
+    """Take a single file, as Redis had it before version 7, into the folder, as its base."""
+    config = server.config
+    name = config.appendfilename
+    old = os.path.join(config.dir, name)
+    if not os.path.isfile(old):
+        return
+    base = manifest.base
+    interrupted = (  # while doing this: the manifest has been written, the file not moved
+        base is not None
+        and not manifest.incr
+        and base.name == name
+        and not os.path.exists(os.path.join(folder, name))
+    )
+    if manifest.files and not interrupted:
+        return
+    manifest.base = AofFile(name, 1, BASE)
+    manifest.base_seq = 1
+    try:
+        os.makedirs(folder, 0o755, exist_ok=True)
+        write_manifest(manifest, folder, name)
+        os.rename(old, os.path.join(folder, name))
+        sync_folder(folder)
+    except OSError as exc:
+        server.log.warning(
+            "Error trying to move the old AOF file %s into dir %s: %s",
+            name,
+            config.appenddirname,
+            exc.strerror,
+        )
+        raise AofError("the old file cannot be moved") from None
+    server.log.info(
+        "Successfully migrated an old-style AOF file (%s) into the AOF directory (%s).",
+        name,
+        config.appenddirname,
+    )
+
+
+def _size(server: ServerState, folder: str, name: str) -> int:
+    """Return the size of a file of the manifest, which must be there."""
+    try:
+        return os.path.getsize(os.path.join(folder, name))
+    except OSError as exc:
+        server.log.warning("Unable to obtain the AOF file %s length. stat: %s", name, exc.strerror)
+        raise AofError("a file is missing") from None
+
+
+# -- at run time
+
+
+def aof_changed(server: ServerState) -> None:
+    """Follow a change of `appendonly`.
+
+    Raises:
+      ConfigError: there cannot be an AOF; why has been logged.
+    """
+    aof = server.aof
+    if not server.config.appendonly:
+        aof.wanted = False
+        aof.stop()
+    elif not aof.active and not aof.wanted:
+        current = server.current
+        if current is not None and current.executing:
+            server.log.info(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start "
+                "when possible."
+            )
+            aof.wanted = True
+            server.due_at(server.clock.now_ms)
+        else:
+            turn_on(server)
+
+
+def turn_on(server: ServerState) -> None:
+    """Write the data as it is into a new base, and append to a new file from now on.
+
+    Raises:
+      ConfigError: that is not possible; why has been logged.
+    """
+    config = server.config
+    folder = aof_folder(config)
+    server.aof.wanted = False
+    server.feed.flush()
+    try:
+        manifest = _manifest(server)
+        os.makedirs(folder, 0o755, exist_ok=True)
+        _add_base(server, manifest, folder)
+        manifest.retire_incr(0)
+        fd = _open(os.path.join(folder, manifest.add_incr(config.appendfilename)), fresh=True)
+        try:
+            write_manifest(manifest, folder, config.appendfilename)
+            _begin(server, manifest, folder, fd)
+        except OSError:
+            os.close(fd)
+            raise
+        server.aof.base_size = server.aof.size
+    except (OSError, AofError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        server.log.warning("The append-only file cannot be turned on: %s", reason)
+        raise ConfigError("Unable to turn on AOF. Check server logs.") from None
+    remove_history(server, manifest, folder)
+
+
+def turn_on_later(server: ServerState) -> None:
+    """Do what had to wait for the end of a transaction; if it fails, `appendonly` is no again."""
+    try:
+        turn_on(server)
+    except ConfigError:
+        server.config.appendonly = False
+
+
+def remove_history(server: ServerState, manifest: Manifest, folder: str) -> None:
+    """Delete the files that a base has replaced."""
+    if server.config.aof_disable_auto_gc or not manifest.history:
+        return
+    for file in manifest.history:
+        server.log.info("Removing the history file %s", file.name)
+        remove_file(os.path.join(folder, file.name))
+    manifest.history = []
+    try:
+        write_manifest(manifest, folder, server.config.appendfilename)
+    except OSError as exc:  # the names stay in it until the next time
+        server.log.warning("Error writing the AOF manifest: %s", exc.strerror)
+
+
+def _begin(server: ServerState, manifest: Manifest, folder: str, fd: int) -> None:
+    """Begin to append to the last file of a manifest."""
+    sizes = [os.path.getsize(os.path.join(folder, file.name)) for file in manifest.files]
+    server.aof.begin(fd, sizes[-1], sum(sizes), sizes[0] if manifest.base is not None else 0)
+
+
+def _open(path: str, *, fresh: bool = False) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    return os.open(path, flags | os.O_TRUNC if fresh else flags, 0o644)
+
+
+# -- the base
+
+
+def _add_base(server: ServerState, manifest: Manifest, folder: str) -> str:
+    """Write the data into a new base and note it in the manifest; return its name."""
+    config = server.config
+    temporary = os.path.join(folder, f"temp-rewriteaof-{os.getpid()}.aof")
+    try:
+        write_base(temporary, base_pieces(server))
+        name = manifest.add_base(config.appendfilename, base_suffix(config))
+        os.replace(temporary, os.path.join(folder, name))
+    except OSError:
+        remove_file(temporary)
+        raise
+    return name
+
+
+def write_base(path: str, pieces: Iterable[bytes]) -> None:
+    """Write a file and have it on the disk.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    with open(path, "wb") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
