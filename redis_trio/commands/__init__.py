@@ -20,6 +20,7 @@ from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import memory as memory
 from redis_trio.commands import objects as objects
+from redis_trio.commands import persistence as persistence
 from redis_trio.commands import pubsub as pubsub
 from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server

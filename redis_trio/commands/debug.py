@@ -25,9 +25,12 @@ from redis_trio.data.glob import glob_match
 from redis_trio.data.list import List
 from redis_trio.errors import NO_SUCH_KEY, RedisError, wrong_subcommand
 from redis_trio.help import help_reply
+from redis_trio.keyspace.containers import listpack_entries, value_table
 from redis_trio.keyspace.digest import dataset_digest, digest_text, key_digest
-from redis_trio.keyspace.saved_size import listpack_entries, saved_size, value_table
 from redis_trio.keyspace.values import encoding, refcount
+from redis_trio.persistence import rdb_file
+from redis_trio.persistence.rdb_format import VERSION, RdbError
+from redis_trio.persistence.rdb_writer import saved_size
 from redis_trio.protocol.reply import (
     OK,
     Attribute,
@@ -341,6 +344,37 @@ def _stringmatch_test(client: Client, args: Args) -> Reply:
     return Status(b"Apparently Redis did not crash: test passed")
 
 
+# -- files
+
+
+def _reload(client: Client, args: Args) -> Reply:
+    """Save all data, forget it and load it again.
+
+    The file is of the newest version: it is to tell all that is known, not to be read elsewhere.
+    """
+    options = {option_name(word) for word in args[2:]}
+    if not options <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise RedisError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    server = client.server
+    if b"NOSAVE" not in options and not rdb_file.save(server, VERSION):
+        raise RedisError("ERR")
+    if b"NOFLUSH" not in options:
+        rdb_file.empty_databases(server)
+    try:
+        loaded = rdb_file.load(server, replaces=b"MERGE" in options)
+    except (RdbError, OSError):
+        loaded = False
+    if not loaded:
+        raise RedisError("ERR Error trying to load the RDB dump, check server logs.")
+    server.log.info("DB reloaded by DEBUG RELOAD")
+    return OK
+
+
+def _set_skip_checksum_validation(client: Client, args: Args) -> Reply:
+    client.server.persistence.check_sums = _atoi(args[2]) == 0
+    return OK
+
+
 # -- replies and the rest
 
 
@@ -478,10 +512,24 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
         3,
         3,
     ),
+    b"reload": Subcommand(
+        "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+        "Save all data, forget it and load it again.",
+        _reload,
+        2,
+        LONG_MAX,
+    ),
     b"set-active-expire": Subcommand(
         "SET-ACTIVE-EXPIRE <0|1>",
         "Leave expired keys alone until somebody looks at them, or delete them in time.",
         _set_active_expire,
+        3,
+        3,
+    ),
+    b"set-skip-checksum-validation": Subcommand(
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "Believe the checksums of RDB files and of what RESTORE is given.",
+        _set_skip_checksum_validation,
         3,
         3,
     ),

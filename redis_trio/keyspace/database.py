@@ -146,6 +146,17 @@ class Database:
         if self.field_expires.when.count:
             self.field_expires.remove(key)
 
+    def load_key(self, key: bytes, value: object, when_ms: int) -> None:
+        """Store a key that is not there, from a file, and tell nobody.
+
+        Args:
+          when_ms: its deadline, NEVER if it has none.
+        """
+        self.table.set(key, value)
+        if when_ms != NEVER:
+            self.expire_at(key, when_ms)
+        self.track_fields(key, value)
+
     def overwrite(self, key: bytes, value: object) -> None:
         """Store another string under a key that `lookup_write` has just found."""
         table = self.table

@@ -150,6 +150,14 @@ def value_pieces(value: object, version: int, compressed: bool) -> Iterator[byte
         raise TypeError(f"no RDB form of {type(value).__name__}")
 
 
+def saved_size(value: object, compressed: bool) -> int:
+    """Return how many bytes a value takes in a file: what DEBUG OBJECT calls serializedlength."""
+    size = 0
+    for piece in value_pieces(value, VERSION, compressed):
+        size += len(piece)
+    return size
+
+
 def _list_pieces(value: List, compressed: bool) -> Iterator[bytes]:
     nodes = value.nodes()
     yield length_bytes(len(nodes))

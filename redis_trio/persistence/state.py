@@ -10,7 +10,8 @@ class Persistence:
 
     Attributes:
       last_save_s: when the data was last saved, in s since the epoch; at start, when that was.
-      saves: how many times.
+      last_save_ok: whether the last try to save succeeded.
+      saves: how often SAVE was asked for.
       keys_loaded, keys_expired: by the last load; those that had expired were dropped.
       loading: whether data is being loaded.
       libraries: the code of the function libraries that were loaded, to be saved again.
@@ -21,6 +22,7 @@ class Persistence:
         "check_sums",
         "keys_expired",
         "keys_loaded",
+        "last_save_ok",
         "last_save_s",
         "libraries",
         "loading",
@@ -29,6 +31,7 @@ class Persistence:
 
     def __init__(self, now_ms: i64) -> None:
         self.last_save_s: int = now_ms // 1000
+        self.last_save_ok = True
         self.saves = 0
         self.keys_loaded = 0
         self.keys_expired = 0

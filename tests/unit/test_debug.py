@@ -8,7 +8,7 @@ from redis_trio.blocking import Waiter
 from redis_trio.client import BLOCKED, Client
 from redis_trio.data.lzf import MAX_DISTANCE, compress
 from redis_trio.keyspace.digest import add, dataset_digest, key_digest, mix
-from redis_trio.keyspace.saved_size import COMPRESS_MAX, saved_size
+from redis_trio.persistence.rdb_writer import COMPRESS_MAX, saved_size
 from redis_trio.protocol.reply import NO_REPLY, OK, RedisError, Reply, Status, encode
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run

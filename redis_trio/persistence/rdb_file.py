@@ -1,0 +1,408 @@
+"""A server's data written to an RDB file, and read from one.
+
+Saving gives a file or nothing: a temporary file in the same directory is written, brought to the
+disk and renamed, and the directory is brought to the disk too. The last good file stays until then.
+
+Loading goes in slices (`Loader.run`), so that who can wait lets others run in between; who cannot
+exhausts the generator. Keys that have expired are dropped, a key that is there twice is damage.
+
+Source: Redis rdb.c rdbSave, rdbSaveDb, rdbLoadRioWithLoadingCtx, rdbSaveInfoAuxFields.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from redis_trio.clock import perf_counter_ns
+from redis_trio.keyspace.expire import NEVER
+from redis_trio.persistence.rdb_format import COMPATIBLE_VERSION, VERSION, RdbError
+from redis_trio.persistence.rdb_reader import NO_DEADLINE, Entry, RdbReader
+from redis_trio.persistence.rdb_writer import RdbWriter
+from redis_trio.version import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from redis_trio.keyspace.database import Database
+    from redis_trio.state import ServerState
+
+CHUNK: Final = 256 * 1024  # bytes read, or written, at a time
+SLICE_NS: Final = 1_000_000
+BATCH: Final = 16  # keys loaded between two looks at the clock
+PROGRESS_NS: Final = 2_000_000_000  # between two lines in the log
+EMPTY_MAX: Final = 10  # keys without elements that are named in the log
+
+
+# -- saving
+
+
+def file_path(server: ServerState) -> str:
+    """Return the path of the server's RDB file."""
+    return os.path.join(server.config.dir, server.config.dbfilename)
+
+
+def file_version(server: ServerState) -> int:
+    """Return the version that a file with all the data has to have, in O(1)."""
+    for db in server.dbs:
+        if db.field_expires.when.count:
+            return VERSION
+    return COMPATIBLE_VERSION
+
+
+def new_writer(server: ServerState, version: int) -> RdbWriter:
+    """Return a writer as the configuration asks for it."""
+    config = server.config
+    return RdbWriter(version, compressed=config.rdbcompression, checksummed=config.rdbchecksum)
+
+
+def aux_fields(server: ServerState, *, is_aof_base: bool = False) -> list[tuple[bytes, bytes]]:
+    """Return what a file tells of its making."""
+    return [
+        (b"redis-ver", REDIS_VERSION.encode()),
+        (b"redis-bits", b"64"),
+        (b"ctime", b"%d" % (server.clock.now_ms // 1000)),
+        (b"used-mem", b"%d" % server.memory.used_bytes(server.dbs)),
+        (b"aof-base", b"%d" % is_aof_base),
+    ]
+
+
+def access_of(db: Database, key: bytes) -> tuple[int, int]:
+    """Return a key's idle time in seconds and its LFU counter, -1 for what is not to be saved."""
+    server = db.server
+    policy: str = server.config.maxmemory_policy
+    if policy.endswith("-lru"):
+        return max(0, server.clock.now_ms - db.access.get(key)) // 1000, -1
+    frequencies = db.access.frequencies
+    return -1, -1 if frequencies is None else frequencies.get(key)
+
+
+def all_pieces(server: ServerState, writer: RdbWriter) -> Iterator[bytes]:
+    """Iterate over the pieces of a file with all data, which must not change meanwhile."""
+    yield writer.header(aux_fields(server))
+    for code in server.persistence.libraries:
+        yield writer.library(code)
+    tells_access = server.config.maxmemory_policy.endswith(("-lru", "-lfu"))
+    idle_s = frequency = -1
+    for db in server.dbs:
+        if not db.table.count:
+            continue
+        yield writer.database(db.index, db.table.count, db.expires.when.count)
+        expires = db.expires
+        for shard in db.table.shards():
+            for key, value in shard.items():
+                when_ms = expires.get(key) if expires.when.count else NEVER
+                if tells_access:
+                    idle_s, frequency = access_of(db, key)
+                yield from writer.key_pieces(key, value, when_ms, idle_s, frequency)
+    yield writer.end()
+
+
+def temporary_path(server: ServerState) -> str:
+    """Return a path beside the RDB file that no other server uses."""
+    return os.path.join(server.config.dir, f"temp-{os.getpid()}-{server.run_id[:8]}.rdb")
+
+
+def save(server: ServerState, version: int = 0) -> bool:
+    """Save all data to the server's RDB file; return whether it is there now.
+
+    A failure is logged, and leaves the file that was there.
+
+    Args:
+      version: of the format; 0: the lowest that takes the data.
+    """
+    persistence = server.persistence
+    path = file_path(server)
+    temporary = temporary_path(server)
+    try:
+        with open(temporary, "wb", buffering=CHUNK) as file:
+            file.writelines(all_pieces(server, new_writer(server, version or file_version(server))))
+            file.flush()
+            os.fsync(file.fileno())
+        put_in_place(temporary, path)
+    except OSError as exc:
+        log_failure(server, exc)
+        remove_file(temporary)
+        persistence.last_save_ok = False
+        return False
+    server.log.info("DB saved on disk")
+    server.dirty = 0
+    persistence.last_save_s = server.clock.now_ms // 1000
+    persistence.last_save_ok = True
+    return True
+
+
+def put_in_place(temporary: str, path: str) -> None:
+    """Make a file that is on the disk the RDB file. Raises OSError."""
+    os.replace(temporary, path)
+    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file that may be there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def log_failure(server: ServerState, exc: OSError) -> None:
+    """Log why the data could not be saved."""
+    server.log.warning(
+        "Error saving the DB to %s (in server root dir %s): %s",
+        server.config.dbfilename,
+        server.config.dir,
+        exc.strerror or exc,
+    )
+
+
+# -- loading
+
+
+class LoadOptions:
+    """How a file is loaded.
+
+    Attributes:
+      size: of the file, in bytes.
+      is_preamble: it is the base of an append-only file: what has expired is loaded too, for the
+        commands behind it may not have known that.
+      replaces: whether a key may be there already, and is replaced.
+    """
+
+    __slots__ = ("is_preamble", "replaces", "size")
+
+    def __init__(self, size: int, *, is_preamble: bool = False, replaces: bool = False) -> None:
+        self.size = size
+        self.is_preamble = is_preamble
+        self.replaces = replaces
+
+
+def load_options(
+    server: ServerState, file: BinaryIO, *, is_preamble: bool = False, replaces: bool = False
+) -> LoadOptions:
+    """Return the options for an open file."""
+    size = os.fstat(file.fileno()).st_size
+    return LoadOptions(size, is_preamble=is_preamble, replaces=replaces)
+
+
+class Loader:
+    """Loads one file into a server.
+
+    Attributes:
+      keys_loaded, keys_expired, keys_empty: how many so far; of those two kinds none was stored.
+    """
+
+    def __init__(self, server: ServerState, options: LoadOptions) -> None:
+        self._server = server
+        self._options = options
+        self._reader = RdbReader(
+            server.thresholds,
+            size=options.size,
+            check_sum=server.config.rdbchecksum and server.persistence.check_sums,
+        )
+        self._drops_expired = not options.is_preamble and server.config.replicaof is None
+        self.keys_loaded = 0
+        self.keys_expired = 0
+        self.keys_empty = 0
+
+    @property
+    def offset(self) -> int:
+        """How many bytes have been read."""
+        return self._reader.offset
+
+    def rest(self) -> bytes:
+        """Return what was read of the file behind the end of the RDB data."""
+        return self._reader.rest()
+
+    def run(self, file: BinaryIO, data: bytes = b"") -> Iterator[None]:
+        """Load the file in slices of about a millisecond.
+
+        Args:
+          data: what has been read of it.
+
+        Raises:
+          RdbError: it is damaged, or its data cannot be had here. Part of it has been loaded.
+          OSError: it cannot be read.
+        """
+        reader = self._reader
+        if data:
+            reader.feed(data)
+        began_ns = perf_counter_ns()
+        until = began_ns + SLICE_NS
+        told_ns = began_ns
+        while not reader.done:
+            entry = reader.next()
+            if entry is not None:
+                self._apply(entry)
+                if self.keys_loaded % BATCH:
+                    continue
+            elif not reader.done:
+                data = file.read(CHUNK)
+                if data:
+                    reader.feed(data)
+                else:
+                    reader.finish()
+            now_ns = perf_counter_ns()
+            if now_ns > told_ns + PROGRESS_NS:
+                told_ns = now_ns
+                self._log_progress(now_ns - began_ns)
+            if now_ns > until:
+                yield
+                until = perf_counter_ns() + SLICE_NS
+        self._end()
+
+    def _apply(self, entry: Entry) -> None:
+        """Store a key."""
+        server = self._server
+        if entry.db >= len(server.dbs):
+            raise RdbError(
+                self.offset,
+                "FATAL: Data file was created with a Redis server configured to handle more than "
+                f"{len(server.dbs)} databases. Exiting",
+            )
+        if entry.value is None:
+            self.keys_empty += 1
+            if self.keys_empty <= EMPTY_MAX:
+                server.log.info("rdbLoadObject skipping empty key: %s", _text(entry.key))
+            return
+        when_ms = entry.when_ms
+        if when_ms != NO_DEADLINE and self._drops_expired and when_ms < server.clock.now_ms:
+            self.keys_expired += 1
+            return
+        db = server.dbs[entry.db]
+        if entry.key in db.table:
+            if not self._options.replaces:
+                raise RdbError(
+                    self.offset, f"RDB has duplicated key '{_text(entry.key)}' in DB {db.index}"
+                )
+            db.unlink(entry.key)
+        db.load_key(entry.key, entry.value, when_ms)
+        self._set_access(db, entry)
+        self.keys_loaded += 1
+
+    def _set_access(self, db: Database, entry: Entry) -> None:
+        """Say when or how often the key was accessed, whichever the eviction policy asks for."""
+        frequencies = db.access.frequencies
+        if frequencies is not None:
+            if entry.frequency >= 0:
+                frequencies.set(entry.key, entry.frequency)
+        elif entry.idle_s >= 0:
+            now_ms: int = db.server.clock.now_ms
+            db.access.set(entry.key, max(0, now_ms - entry.idle_s * 1000), now_ms)
+
+    def _log_progress(self, elapsed_ns: int) -> None:
+        done = self.offset / max(1, self._options.size)
+        rate = self.keys_loaded * 1_000_000_000 // elapsed_ns
+        self._server.log.info("Loading: %.0f%%, %d keys per second", done * 100, rate)
+
+    def _end(self) -> None:
+        """Keep what is no key, and tell of the file."""
+        server = self._server
+        persistence = server.persistence
+        reader = self._reader
+        for code in reader.libraries:
+            if code not in persistence.libraries:
+                persistence.libraries.append(code)
+        persistence.keys_loaded = self.keys_loaded
+        persistence.keys_expired = self.keys_expired
+        log = server.log
+        _log_aux(server, reader.aux)
+        if server.config.rdbchecksum and reader.version >= 5 and not reader.checked:
+            log.info("RDB file was saved with checksum disabled: no check performed.")
+        empty = f", empty keys skipped: {self.keys_empty}" if self.keys_empty else ""
+        log.info(
+            "Done loading RDB, keys loaded: %d, keys expired: %d%s.",
+            self.keys_loaded,
+            self.keys_expired,
+            empty,
+        )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _log_aux(server: ServerState, aux: dict[bytes, bytes]) -> None:
+    """Tell of what a file says about its making."""
+    log = server.log
+    for name, value in aux.items():
+        text = _text(value)
+        if name.startswith(b"%"):
+            log.info("RDB '%s': %s", _text(name), text)
+        elif name == b"redis-ver":
+            log.info("Loading RDB produced by version %s", text)
+        elif name == b"ctime" and value.isdigit():
+            log.info("RDB age %d seconds", max(0, server.clock.now_ms // 1000 - int(value)))
+        elif name == b"used-mem" and value.isdigit():
+            log.info("RDB memory usage when created %.2f Mb", int(value) / 2**20)
+        elif name == b"aof-base" and value == b"1":
+            log.info("RDB is base AOF")
+
+
+def load_slices(server: ServerState, *, replaces: bool = False) -> Iterator[None]:
+    """Load the server's RDB file, if there is one, in slices of about a millisecond.
+
+    Raises:
+      RdbError: it is damaged; that has been logged.
+      OSError: it cannot be read; that has been logged.
+    """
+    path = file_path(server)
+    log = server.log
+    persistence = server.persistence
+    began_ns = perf_counter_ns()
+    try:
+        with open(path, "rb") as opened:
+            file = cast(BinaryIO, opened)
+            persistence.loading = True
+            yield from Loader(server, load_options(server, file, replaces=replaces)).run(file)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        log.warning(
+            "Fatal error: can't open the RDB file %s for reading: %s", path, exc.strerror or exc
+        )
+        raise
+    except RdbError as exc:
+        log.warning("Error reading the RDB file %s: %s", path, exc)
+        raise
+    finally:
+        persistence.loading = False
+    log.info("DB loaded from disk: %.3f seconds", (perf_counter_ns() - began_ns) / 1e9)
+
+
+def load(server: ServerState, *, replaces: bool = False) -> bool:
+    """Load the server's RDB file at once; return whether there is one.
+
+    Raises:
+      RdbError, OSError: see `load_slices`.
+    """
+    if not os.path.exists(file_path(server)):
+        return False
+    for _ in load_slices(server, replaces=replaces):
+        pass
+    return True
+
+
+def empty_databases(server: ServerState) -> None:
+    """Remove all data, function libraries too."""
+    for db in server.dbs:
+        server.database_changes(db)
+        db.flush()
+    server.tracking.flushed()
+    server.persistence.libraries = []
+
+
+def save_at_end(server: ServerState, *, asked: bool, forbidden: bool) -> bool:
+    """Save before the server ends, if there are save points or it is asked for.
+
+    Returns: whether nothing was to be saved, or it is. A failure has been logged.
+
+    Source: server.c finishShutdown.
+    """
+    if forbidden or not (asked or server.config.save):
+        return True
+    server.log.info("Saving the final RDB snapshot before exiting.")
+    return save(server)
