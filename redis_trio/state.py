@@ -345,6 +345,10 @@ class ServerState:
         """Set `gated` by what is unusual about the server."""
         self.gated = self.pause_until_ms != 0 or self.tracking.is_full() or self.aof.error != 0
 
+    def is_past(self, when_ms: i64) -> bool:
+        """Return whether a deadline has passed; while data is loaded none has (expire.c)."""
+        return when_ms <= self.clock.now_ms and not self.persistence.loading
+
     def due_at(self, when_ms: i64) -> None:
         """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""
         if self.wake_keeper is not None and (self.keeper_ms < 0 or when_ms < self.keeper_ms):

@@ -56,7 +56,9 @@ def _read_offset(client: Client, arg: bytes, bits: int = 0) -> int:
             number = (number * bits + 2**63) % 2**64 - 2**63  # Redis multiplies in 64 bits
     else:
         number = parse_integer(arg)
-    if number is None or number < 0 or number >> 3 >= client.server.limits.max_bulk_len:
+    if number is None or number < 0:
+        raise RedisError(_BAD_OFFSET)
+    if number >> 3 >= client.server.limits.max_bulk_len and not client.obeyed:
         raise RedisError(_BAD_OFFSET)
     return number
 

@@ -29,6 +29,7 @@ from redis_trio.keyspace.containers import listpack_entries, value_table
 from redis_trio.keyspace.digest import dataset_digest, digest_text, key_digest
 from redis_trio.keyspace.values import encoding, refcount
 from redis_trio.persistence import rdb_file
+from redis_trio.persistence.aof_files import reload_aof
 from redis_trio.persistence.rdb_format import VERSION, RdbError
 from redis_trio.persistence.rdb_writer import saved_size
 from redis_trio.protocol.reply import (
@@ -370,6 +371,17 @@ def _reload(client: Client, args: Args) -> Reply:
     return OK
 
 
+def _loadaof(client: Client, args: Args) -> Reply:
+    """Write what was fed to the append-only file, forget all data and load that file."""
+    server = client.server
+    if not reload_aof(server):
+        raise RedisError("ERR Error trying to load the AOF files, check server logs.")
+    server.dirty = 0
+    server.feed.rewrite()
+    server.log.info("Append Only File loaded by DEBUG LOADAOF")
+    return OK
+
+
 def _set_skip_checksum_validation(client: Client, args: Args) -> Reply:
     client.server.persistence.check_sums = _atoi(args[2]) == 0
     return OK
@@ -479,6 +491,9 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
     ),
     b"listpack": Subcommand(
         "LISTPACK <key>", "Write the entries of a compact value into the log.", _listpack, 3, 3
+    ),
+    b"loadaof": Subcommand(
+        "LOADAOF", "Forget all data and load the append-only file.", _loadaof, 2, 2
     ),
     b"log": Subcommand("LOG <message>", "Write a warning to the log.", _log, 3, 3),
     b"object": Subcommand("OBJECT <key>", "Show how a value is kept.", _object, 3, 3),

@@ -125,7 +125,7 @@ def restore(client: Client, args: Args) -> Reply:
     when_ms = ttl_ms
     if ttl_ms and not options.absolute:
         when_ms += now_ms
-    if ttl_ms and (when_ms <= now_ms or when_ms > INTEGER_MAX):
+    if ttl_ms and (client.server.is_past(when_ms) or when_ms > INTEGER_MAX):
         if existed:
             lazily = client.server.config.lazyfree_lazy_server_del
             client.server.feed.rewrite([b"UNLINK" if lazily else b"DEL", name])

@@ -76,7 +76,7 @@ def _expire(client: Client, args: Args, base_ms: int, unit_ms: int) -> int:
     if options and not _allows(options, db.expire_ms(name_), when_ms):
         return 0
     feed = client.server.feed
-    if when_ms <= client.server.clock.now_ms:
+    if client.server.is_past(when_ms):
         db.unlink(name_)
         feed.rewrite([b"DEL", name_])
         db.modified(name_, GENERIC, "del")

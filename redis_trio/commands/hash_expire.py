@@ -94,7 +94,7 @@ def _expire(client: Client, args: Args, base_ms: int, unit_ms: int) -> Reply:
     if value is None:
         return [NO_FIELD] * len(fields)
     deadlines = value.keep_deadlines()
-    past = when_ms <= client.server.clock.now_ms
+    past = client.server.is_past(when_ms)
     results: list[int] = []
     changed: list[bytes] = []
     for field in fields:
@@ -315,11 +315,11 @@ def hpersist(client: Client, args: Args) -> Reply:
     fields = _read_fields(args, 2, "ERR Number of fields must be a positive integer")
     if value is None:
         return [NO_FIELD] * len(fields)
-    now_ms = client.server.clock.now_ms
+    server = client.server
     results: list[int] = []
     for field in fields:
         when_ms = value.deadline(field)
-        if value.get(field) is None or NEVER < when_ms <= now_ms:
+        if value.get(field) is None or (when_ms != NEVER and server.is_past(when_ms)):
             results.append(NO_FIELD)
         elif value.persist(field):
             results.append(DONE)

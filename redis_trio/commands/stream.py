@@ -279,7 +279,10 @@ def _read_options(client: Client, args: Args, addition: Addition | None) -> Trim
     elif trim is None:
         trim = Trim()
     if trim is not None:
-        trim.complete(limit_given, addition is None, client.server.thresholds.stream_entries)
+        node_entries = client.server.thresholds.stream_entries
+        trim.complete(limit_given and not client.obeyed, addition is None, node_entries)
+        if client.obeyed:
+            trim.limit = 0  # what is to go is known by now
     return trim
 
 

@@ -6,7 +6,8 @@ Strings are bare bytes; one changed in place is a bytearray; other types are obj
 1. A handler that has changed the value or the deadline of a key says so with `modified()`, once
    for each event that Redis fires. Nothing else may tell the rest of the server about a change.
 2. A key whose deadline has passed does not exist: every `lookup_*` deletes it first. While CLIENT
-   PAUSE holds writes up it is not deleted, and does not exist all the same.
+   PAUSE holds writes up it is not deleted, and does not exist all the same. While data is loaded
+   every key exists until its DEL comes.
 3. Deletion by expiry is a change of its own: it is fed as DEL and fires `expired`.
 
 Source: Redis db.c.
@@ -223,7 +224,7 @@ class Database:
         if when_ms == NEVER:
             return False
         now_ms = self.server.clock.now_ms
-        if when_ms > now_ms:
+        if when_ms > now_ms or self.server.persistence.loading:
             return False
         if self.server.pause_until_ms <= now_ms:
             self.delete_expired(key)
@@ -232,7 +233,7 @@ class Database:
     def is_expired(self, key: bytes) -> bool:
         """Return whether a key's deadline has passed, and leave the key where it is."""
         when_ms = self.expires.get(key)
-        return when_ms != NEVER and when_ms <= self.server.clock.now_ms
+        return when_ms != NEVER and self.server.is_past(when_ms)
 
     def delete_expired(self, key: bytes) -> None:
         """Delete a key whose deadline has passed.

@@ -42,7 +42,7 @@ def expire_field(db: Database, key: bytes, value: Hash, field: bytes, fires: boo
     when_ms = value.deadline(field)
     server = db.server
     now_ms = server.clock.now_ms
-    if when_ms == NEVER or when_ms > now_ms:
+    if when_ms == NEVER or when_ms > now_ms or server.persistence.loading:
         return False
     if server.pause_until_ms <= now_ms:
         delete_field(db, key, value, field)
@@ -78,7 +78,7 @@ def expire_all_fields(db: Database, key: bytes, value: Hash) -> None:
     if deadlines is None or server.pause_until_ms > server.clock.now_ms:
         return
     next_ms = deadlines.next_ms()
-    if next_ms != NEVER and next_ms <= server.clock.now_ms:
+    if next_ms != NEVER and server.is_past(next_ms):
         _expire_slice(db, key, value, EVERY_FIELD, False)
 
 

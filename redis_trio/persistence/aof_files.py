@@ -32,6 +32,7 @@ from redis_trio.persistence.aof_manifest import (
     sync_folder,
     write_manifest,
 )
+from redis_trio.persistence.rdb_file import empty_databases
 
 if TYPE_CHECKING:
     from redis_trio.config import Config
@@ -162,6 +163,28 @@ def _size(server: ServerState, folder: str, name: str) -> int:
 
 
 # -- at run time
+
+
+def reload_aof(server: ServerState) -> bool:
+    """Forget all data and load the AOF, at once; return whether that succeeded.
+
+    Source: debug.c debugCommand.
+    """
+    aof = server.aof
+    is_active = aof.active
+    if is_active:
+        aof.pause()
+        aof.flush(sync=False)
+    empty_databases(server)
+    try:
+        for _ in load_aof(server):
+            pass
+    except AofError:
+        return False
+    finally:
+        if is_active:
+            aof.resume()
+    return True
 
 
 def aof_changed(server: ServerState) -> None:

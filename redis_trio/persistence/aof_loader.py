@@ -21,8 +21,8 @@ from redis_trio.client import Client, Transport
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command, lookup
 from redis_trio.persistence.aof import AofError
-from redis_trio.persistence.aof_base import RdbBase
 from redis_trio.persistence.aof_reader import AofReader, FormatError
+from redis_trio.persistence.rdb_file import Loader, load_options
 from redis_trio.persistence.rdb_format import MAGIC, RdbError
 from redis_trio.protocol.reply import RedisError
 from redis_trio.protocol.request import Args
@@ -179,12 +179,9 @@ def _run_file(
     until = perf_counter_ns() + SLICE_NS
     data = file.read(CHUNK)
     if data.startswith(MAGIC):
-        base = RdbBase(server, os.fstat(file.fileno()).st_size)
+        base = Loader(server, load_options(server, file, is_preamble=True))
         try:
-            for count, _ in enumerate(base.load(file, data, CHUNK)):
-                if count % BATCH == 0 and perf_counter_ns() > until:
-                    yield
-                    until = perf_counter_ns() + SLICE_NS
+            yield from base.run(file, data)
         except RdbError as exc:
             server.log.warning(
                 "Error reading the RDB base file %s, AOF loading aborted: %s", name, exc

@@ -76,9 +76,11 @@ def access_of(db: Database, key: bytes) -> tuple[int, int]:
     return -1, -1 if frequencies is None else frequencies.get(key)
 
 
-def all_pieces(server: ServerState, writer: RdbWriter) -> Iterator[bytes]:
+def all_pieces(
+    server: ServerState, writer: RdbWriter, *, is_aof_base: bool = False
+) -> Iterator[bytes]:
     """Iterate over the pieces of a file with all data, which must not change meanwhile."""
-    yield writer.header(aux_fields(server))
+    yield writer.header(aux_fields(server, is_aof_base=is_aof_base))
     for code in server.persistence.libraries:
         yield writer.library(code)
     tells_access = server.config.maxmemory_policy.endswith(("-lru", "-lfu"))
