@@ -70,6 +70,8 @@ if DEFAULT not in PYTHONS:
 
 nox.options.sessions = ["lint", "types", "tests", f"tests_pure-{DEFAULT}", "interop", "docs"]
 
+PARALLEL = ["-n", "auto", "--dist", "worksteal"]
+"""pytest-xdist: a process for each core; every test stands alone."""
 WHEELS: dict[str, Path] = {}
 """The compiled wheels that this run of nox has built, by Python version."""
 
@@ -113,7 +115,7 @@ def _run_suite(session: nox.Session, build: str, *args: str, factor: str = "1") 
         shutil.copy(ROOT / name, place / name)
     env = {"REDIS_TRIO_EXPECT": build, "REDIS_TRIO_FUZZ": factor, "PYTHONDONTWRITEBYTECODE": "1"}
     with session.chdir(place):
-        session.run("pytest", *args, *session.posargs, env=env)
+        session.run("pytest", *PARALLEL, *args, *session.posargs, env=env)
 
 
 def _need(session: nox.Session, *programs: str) -> None:
