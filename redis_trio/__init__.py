@@ -18,6 +18,7 @@ from redis_trio.version import VERSION
 
 if TYPE_CHECKING:
     from redis_trio.config import ConfigError
+    from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.protocol.reply import RedisError
     from redis_trio.server import RedisServer, open_redis, run_redis, serve_redis
 
@@ -25,6 +26,7 @@ __version__: Final = VERSION
 
 __all__ = [
     "ConfigError",
+    "LoadError",
     "RedisError",
     "RedisServer",
     "__version__",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES: Final = {
     "ConfigError": "redis_trio.config",
+    "LoadError": "redis_trio.persistence.rdb_file",
     "RedisError": "redis_trio.protocol.reply",
     "RedisServer": "redis_trio.server",
     "open_redis": "redis_trio.server",

@@ -180,6 +180,7 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
 async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> int:
     """Be the server until it has shut down; return the exit status."""
     from redis_trio.persistence.aof import AofError
+    from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.server import run_server
 
     if not config.unixsocket and not (config.port and config.bind):
@@ -192,7 +193,7 @@ async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> i
             status = 0
     except* OSError as group:
         _report_failure(group, config, log)
-    except* AofError:
+    except* (AofError, LoadError):
         pass  # it has been logged
     return status
 

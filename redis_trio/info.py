@@ -282,8 +282,9 @@ def _memory(server: ServerState) -> Lines:
 
 def _persistence(server: ServerState) -> Lines:
     aof = server.aof
+    saved = server.persistence
     lines = [
-        "loading:0",
+        f"loading:{int(saved.loading)}",
         "async_loading:0",
         "current_cow_peak:0",
         "current_cow_size:0",
@@ -293,14 +294,14 @@ def _persistence(server: ServerState) -> Lines:
         "current_save_keys_total:0",
         f"rdb_changes_since_last_save:{server.dirty}",
         "rdb_bgsave_in_progress:0",
-        f"rdb_last_save_time:{server.start_ms // 1000}",
-        "rdb_last_bgsave_status:ok",
+        f"rdb_last_save_time:{saved.last_save_s}",
+        f"rdb_last_bgsave_status:{'ok' if saved.last_save_ok else 'err'}",
         "rdb_last_bgsave_time_sec:-1",
         "rdb_current_bgsave_time_sec:-1",
-        "rdb_saves:0",
+        f"rdb_saves:{saved.saves}",
         "rdb_last_cow_size:0",
-        "rdb_last_load_keys_expired:0",
-        "rdb_last_load_keys_loaded:0",
+        f"rdb_last_load_keys_expired:{saved.keys_expired}",
+        f"rdb_last_load_keys_loaded:{saved.keys_loaded}",
         f"aof_enabled:{int(aof.active)}",
         "aof_rewrite_in_progress:0",
         f"aof_rewrite_scheduled:{int(aof.wanted)}",

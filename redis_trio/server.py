@@ -38,6 +38,8 @@ from redis_trio.keeper import Keeper, awake
 from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
 from redis_trio.persistence.aof import AofError, Job
 from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
+from redis_trio.persistence.rdb_file import LoadError, load_slices, save, save_at_end
+from redis_trio.persistence.rdb_format import RdbError
 from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
@@ -48,6 +50,7 @@ ACCEPT_MAX: Final = 20  # connections taken between two checkpoints, some 50 us 
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
 EXHAUSTED_S: Final = 0.1  # until the next try, when there are no file descriptors left
 _ABORTED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # the fault of one connection
+ABOUT_FILES: Final = {"dir", "dbfilename", "save"}  # who embeds a server says so if it has files
 HAS_EPOLL: Final = hasattr(select, "epoll")
 
 DENIED: Final = (
@@ -115,13 +118,14 @@ class RedisServer:
       config: its configuration; change it with CONFIG SET.
     """
 
-    def __init__(self, config: Config, *, pick_port: bool = False) -> None:
+    def __init__(self, config: Config, *, pick_port: bool = False, loads: bool = True) -> None:
         trio_clock = trio.lowlevel.current_clock()
         is_system_clock = type(trio_clock).__qualname__ == "SystemClock"
         self._has_threads = is_system_clock  # virtual time does not wait for a thread
         clock = Clock() if is_system_clock else Clock(virtual=trio_clock.current_time)
         self.config = config
         self._pick_port = pick_port
+        self._loads = loads
         self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
@@ -262,7 +266,9 @@ class RedisServer:
 
         Returns when nothing of the server is left. A second call waits for the first.
         """
-        self._closing.set()
+        if not self._closing.is_set():
+            self.state.persistence.saves_at_end = bool(self.config.save)
+            self._closing.set()
         await self._closed.wait()
 
     # -- its task
@@ -276,6 +282,8 @@ class RedisServer:
             self.state.begin()
             if self.config.appendonly:
                 await self._open_aof()
+            elif self._loads:
+                await self._load_file()
             self._bind()
             self.config.port = self.state.port
             async with trio.open_nursery() as nursery:
@@ -290,6 +298,7 @@ class RedisServer:
                 await self._closing.wait()
                 self._stop_listening()
                 await self._let_out()
+                self._save_last_changes()
                 nursery.cancel_scope.cancel()
         except* Exception as group:  # noqa: BLE001  (raised again below)
             failure = group.exceptions[0] if len(group.exceptions) == 1 else group
@@ -307,6 +316,27 @@ class RedisServer:
             self._synced.set()
         if failure is not None:
             raise failure
+
+    # -- the RDB file
+
+    async def _load_file(self) -> None:
+        """Load the data, if there is a file; others of the host run in between.
+
+        Raises:
+          LoadError: it is damaged, or cannot be read; it has been logged.
+        """
+        try:
+            for _ in load_slices(self.state):
+                await trio.lowlevel.checkpoint()
+        except (RdbError, OSError) as exc:
+            self.state.log.warning("Fatal error loading the DB, check server logs. Exiting.")
+            raise LoadError(str(exc)) from exc
+
+    def _save_last_changes(self) -> None:
+        """Save what was written since the end was decided, by clients that were still served."""
+        state = self.state
+        if state.persistence.saves_at_end and state.dirty:
+            save(state)
 
     # -- the append-only file
 
@@ -597,12 +627,15 @@ async def serve_redis(
       port: TCP port; 0 picks a free one.
       host: the address to listen on, or several; loopback unless you say otherwise.
       config: parameters of redis.conf, with underscores: `maxclients=100`, `requirepass="secret"`.
+        Data is kept in memory only, unless `dir`, `dbfilename` or `save` say where it is loaded
+        from and when it is saved, or `appendonly` does.
 
     Returns:
       The server, loaded and listening.
 
     Raises:
       OSError: it cannot listen there.
+      LoadError: the file with its data is damaged, or cannot be read.
       ConfigError: there is no such parameter, or it does not take that value.
     """
     server = _embedded(port, host, config)
@@ -615,7 +648,9 @@ def _embedded(
 ) -> RedisServer:
     hosts = host if isinstance(host, str) else " ".join(host)
     options = Config.from_options({"port": port, "bind": hosts, **config})
-    return RedisServer(options, pick_port=True)
+    if "save" not in config:
+        options.save = ()
+    return RedisServer(options, pick_port=True, loads=bool(ABOUT_FILES & set(config)))
 
 
 @asynccontextmanager
@@ -669,5 +704,17 @@ async def _stop_on_signal(
                 server._grace.cancel()
                 continue
             name = names[signal.Signals(number)]
-            server.state.log.warning("Received %s scheduling shutdown...", name)
-            server._closing.set()
+            log = server.state.log
+            log.warning("Received %s scheduling shutdown...", name)
+            config = server.config
+            terminated = number == signal.SIGTERM
+            options = config.shutdown_on_sigterm if terminated else config.shutdown_on_sigint
+            server.state.begin()
+            if save_at_end(server.state, options.split()):
+                server._closing.set()
+            else:
+                log.warning(
+                    "%s received but errors trying to shut down the server, check the logs for "
+                    "more information",
+                    name,
+                )

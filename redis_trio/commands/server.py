@@ -27,6 +27,7 @@ from redis_trio.command import (
 from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.info import info_text
 from redis_trio.keyspace.database import Database
+from redis_trio.persistence.rdb_file import save_at_end
 from redis_trio.protocol.reply import NO_REPLY, OK, Reply, Verbatim
 from redis_trio.protocol.request import Args
 
@@ -180,8 +181,9 @@ def swapdb(client: Client, args: Args) -> Reply:
 def shutdown(client: Client, args: Args) -> Reply:
     """Stop the server; there is no reply unless it goes on.
 
-    Nothing can be saved, so SAVE is refused as a failing save is in Redis, unless FORCE says to
-    stop anyway. Nothing has to be waited for, so there is never a shutdown to ABORT.
+    The data is saved first if there are save points, or if SAVE asks for it, and unless NOSAVE
+    forbids it; if that fails the server goes on, unless FORCE says to stop anyway. Nothing has to
+    be waited for, so there is never a shutdown to ABORT.
     """
     options = {word.lower() for word in args[1:]}
     if not options <= {b"nosave", b"save", b"now", b"force", b"abort"}:
@@ -195,13 +197,9 @@ def shutdown(client: Client, args: Args) -> Reply:
     server = client.server
     log = server.log
     log.info("User requested shutdown...")
-    if b"save" in options:
-        log.warning("The dataset cannot be saved: it is kept in memory only.")
-    if server.shutdown is None or (b"save" in options and b"force" not in options):
+    if server.shutdown is None or not save_at_end(server, [word.decode() for word in options]):
         log.warning("Not shutting down.")
         raise RedisError("ERR Errors trying to SHUTDOWN. Check logs.")
-    if b"nosave" not in options and any(db.table.count for db in server.dbs):
-        log.warning("The dataset is lost: it is kept in memory only.")
     client.close_when_sent()
     server.shutdown()
     return NO_REPLY

@@ -12,7 +12,7 @@ Source: Redis rdb.c rdbSave, rdbSaveDb, rdbLoadRioWithLoadingCtx, rdbSaveInfoAux
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from redis_trio.clock import perf_counter_ns
@@ -162,6 +162,10 @@ def log_failure(server: ServerState, exc: OSError) -> None:
 
 
 # -- loading
+
+
+class LoadError(Exception):
+    """The data cannot be loaded; the log says why."""
 
 
 class LoadOptions:
@@ -397,14 +401,28 @@ def empty_databases(server: ServerState) -> None:
     server.persistence.libraries = []
 
 
-def save_at_end(server: ServerState, *, asked: bool, forbidden: bool) -> bool:
+def save_at_end(server: ServerState, options: Collection[str]) -> bool:
     """Save before the server ends, if there are save points or it is asked for.
 
-    Returns: whether nothing was to be saved, or it is. A failure has been logged.
+    Args:
+      options: of SHUTDOWN: `save`, `nosave`, `force` are heeded.
+
+    Returns: whether the server may end. If it may not, the log says why.
 
     Source: server.c finishShutdown.
     """
-    if forbidden or not (asked or server.config.save):
+    persistence = server.persistence
+    persistence.saves_at_end = "nosave" not in options and (
+        "save" in options or bool(server.config.save)
+    )
+    if not persistence.saves_at_end:
         return True
     server.log.info("Saving the final RDB snapshot before exiting.")
-    return save(server)
+    if save(server):
+        return True
+    if "force" in options:
+        server.log.warning("Error trying to save the DB. Exit anyway.")
+        persistence.saves_at_end = False
+        return True
+    server.log.warning("Error trying to save the DB, can't exit.")
+    return False

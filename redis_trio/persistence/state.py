@@ -11,6 +11,7 @@ class Persistence:
     Attributes:
       last_save_s: when the data was last saved, in s since the epoch; at start, when that was.
       last_save_ok: whether the last try to save succeeded.
+      saves_at_end: whether what is written until the server has ended is to be saved then.
       saves: how often SAVE was asked for.
       keys_loaded, keys_expired: by the last load; those that had expired were dropped.
       loading: whether data is being loaded.
@@ -27,12 +28,14 @@ class Persistence:
         "libraries",
         "loading",
         "saves",
+        "saves_at_end",
     )
 
     def __init__(self, now_ms: i64) -> None:
         self.last_save_s: int = now_ms // 1000
         self.last_save_ok = True
         self.saves = 0
+        self.saves_at_end = False
         self.keys_loaded = 0
         self.keys_expired = 0
         self.loading = False

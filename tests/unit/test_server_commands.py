@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from redis_trio.client import CLOSING, Client
@@ -123,7 +125,12 @@ def test_swapdb_says_which_index_is_wrong(run: Run, line: str, error: str) -> No
 
 
 class TestShutdown:
-    """SHUTDOWN never claims to have saved what it cannot save."""
+    """SHUTDOWN saves if there are save points, and does not go down if that fails."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, state: ServerState, tmp_path: Path) -> Path:
+        state.config.dir = str(tmp_path)
+        return tmp_path
 
     @pytest.fixture
     def stopped(self, state: ServerState) -> list[bool]:
@@ -154,20 +161,46 @@ class TestShutdown:
         assert message(run("SHUTDOWN ABORT")) == "ERR No shutdown in progress."
         assert stopped == []
 
-    def test_save_is_refused_and_the_log_says_why(
-        self, run: Run, stopped: list[bool], caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize("options", ["", "SAVE", "NOW"])
+    def test_a_failing_save_keeps_the_server_up(
+        self,
+        run: Run,
+        state: ServerState,
+        stopped: list[bool],
+        caplog: pytest.LogCaptureFixture,
+        options: str,
     ) -> None:
-        assert message(run("SHUTDOWN SAVE")) == "ERR Errors trying to SHUTDOWN. Check logs."
+        state.config.dir += "/missing"
+        error = "ERR Errors trying to SHUTDOWN. Check logs."
+        assert message(run(f"SHUTDOWN {options}")) == error
         assert stopped == []
-        assert "cannot be saved" in caplog.text
-
-    def test_the_loss_of_data_is_logged(
-        self, run: Run, stopped: list[bool], caplog: pytest.LogCaptureFixture
-    ) -> None:
-        run("SET a 1")
-        run("SHUTDOWN")
-        assert "The dataset is lost" in caplog.text
+        assert "Error trying to save the DB, can't exit." in caplog.text
+        assert run("SHUTDOWN FORCE") is NO_REPLY
         assert stopped == [True]
+
+    @pytest.mark.parametrize(
+        ("points", "options", "saved"),
+        [
+            ("3600 1", "", True),
+            ("3600 1", "NOSAVE", False),
+            ("", "", False),
+            ("", "SAVE", True),
+        ],
+    )
+    def test_save_points_and_options_decide_whether_the_data_is_saved(
+        self,
+        run: Run,
+        stopped: list[bool],
+        folder: Path,
+        points: str,
+        options: str,
+        saved: bool,
+    ) -> None:
+        run("CONFIG", "SET", "save", points)
+        run("SET a 1")
+        run(f"SHUTDOWN {options}")
+        assert stopped == [True]
+        assert (folder / "dump.rdb").exists() == saved
 
     def test_a_server_that_nobody_can_stop_says_so(self, run: Run, state: ServerState) -> None:
         state.shutdown = None
