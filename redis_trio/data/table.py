@@ -201,17 +201,26 @@ class Table:
 
         Nothing else may be done with the table from then on.
         """
+        return sum([len(shard) for shard in self.pop_shards(limit)])
+
+    def pop_shards(self, limit: int) -> list[Shard]:
+        """Take the table apart: remove and return shards with about `limit` keys, or none.
+
+        Nothing else may be done with the table from then on.
+        """
         directory = self.directory
         depths = self._depths
-        freed = 0
+        shards: list[Shard] = []
+        count = 0
         for slot in range(len(directory) - 1, max(-1, len(directory) - 1 - 10 * limit), -1):
             shard = directory.pop()
             if slot >> depths[slot] == 0:  # no other slot refers to it
-                freed += len(shard)
-                if freed >= limit:
+                shards.append(shard)
+                count += len(shard)
+                if count >= limit:
                     break
-        self.count -= freed
-        return freed
+        self.count -= count
+        return shards
 
     def _split(self, slot: int) -> None:
         own_depth = self._depths[slot]

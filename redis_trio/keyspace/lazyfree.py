@@ -37,6 +37,26 @@ class Freeable(Protocol):
         ...
 
 
+class _Keys:
+    """The keys of a database that has been emptied."""
+
+    __slots__ = ("_lazyfree", "_table")
+
+    def __init__(self, lazyfree: LazyFree, table: Table) -> None:
+        self._lazyfree = lazyfree
+        self._table = table
+
+    def __len__(self) -> int:
+        return self._table.count
+
+    def free_some(self, limit: int) -> int:
+        """Free the keys of some shards; return how many."""
+        before = self._table.count
+        for shard in self._table.pop_shards(limit):
+            self._lazyfree.free_keys(shard)
+        return before - self._table.count
+
+
 class LazyFree:
     """The things of one server that are to be freed.
 
@@ -49,7 +69,7 @@ class LazyFree:
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
-        self._queue: deque[tuple[Freeable, bool, int]] = deque()  # see _add
+        self._queue: deque[tuple[Freeable, int]] = deque()  # with how many objects it counts as
         self.pending_objects = 0
         self.freed_objects = 0
 
@@ -65,30 +85,41 @@ class LazyFree:
         gone = collection(value)
         if gone.free_effort() <= LAZYFREE_THRESHOLD:
             return False
-        self._add(gone, False, 1)
+        self._add(gone, 1)
         return True
 
     def add_database(self, table: Table, expires: list[Expires]) -> None:
         """Free the contents of a database, which must not be used any more."""
         if table.count:
-            self._add(table, True, table.count)
+            self.pending_objects += table.count
+            self._add(_Keys(self, table), 0)
             for deadlines in expires:
                 for part in deadlines.parts():
-                    self._add(part, False, 0)
+                    self._add(part, 0)
 
     def add_part(self, part: Freeable) -> None:
         """Free what is no key and no value, and counts as nothing."""
-        self._add(part, False, 0)
+        self._add(part, 0)
+
+    def free_keys(self, keys: dict[bytes, object]) -> None:
+        """Free keys that have been counted as pending; values of many elements wait further."""
+        freed = 0
+        for value in keys.values():
+            if not is_string(value):
+                gone = collection(value)
+                if gone.free_effort() > LAZYFREE_THRESHOLD:
+                    self._queue.append((gone, 1))
+                    continue
+            freed += 1
+        self._count(freed)
 
     def step(self, budget_ns: int) -> bool:
         """Free for about `budget_ns`; return whether anything is left."""
         queue = self._queue
         until = perf_counter_ns() + budget_ns
         while queue:
-            thing, each_counts, objects = queue[0]
-            freed = thing.free_some(ELEMENTS)
-            if each_counts:
-                self._count(freed)
+            thing, objects = queue[0]
+            thing.free_some(ELEMENTS)
             if len(thing) == 0:
                 queue.popleft()
                 self._count(objects)
@@ -100,10 +131,10 @@ class LazyFree:
         """Forget how much was freed, as CONFIG RESETSTAT does."""
         self.freed_objects = 0
 
-    def _add(self, thing: Freeable, each_counts: bool, objects: int) -> None:
-        """Queue a thing that is so many objects, counted one by one or when all is freed."""
+    def _add(self, thing: Freeable, objects: int) -> None:
+        """Queue a thing that is so many objects, which count when all of it is freed."""
         self.pending_objects += objects
-        self._queue.append((thing, each_counts, 0 if each_counts else objects))
+        self._queue.append((thing, objects))
         self._server.due_at(self._server.clock.now_ms)
 
     def _count(self, objects: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from redis_trio.client import Client
 from redis_trio.commands.generic import read_cursor
+from redis_trio.data.set import Set
 from redis_trio.keyspace.lazyfree import LAZYFREE_THRESHOLD
 from redis_trio.protocol.reply import OK, RedisError, Reply, Status
 from redis_trio.state import ServerState
@@ -510,6 +511,22 @@ def test_a_flushed_database_is_freed_in_slices(run: Run, state: ServerState) -> 
     assert steps > 50
     assert (state.lazyfree.pending_objects, state.lazyfree.freed_objects) == (0, 5000)
     assert run("GET new") == b"1"
+
+
+def test_a_big_value_of_a_flushed_database_is_freed_in_slices(
+    run: Run, client: Client, state: ServerState
+) -> None:
+    run("SADD", "big", *range(10_000))
+    run("SADD small 1 2 3")
+    big = client.db.peek(b"big")
+    assert isinstance(big, Set)
+    run("FLUSHALL")
+    sizes = [len(big)]
+    while state.lazyfree.step(0):
+        sizes.append(len(big))
+        assert sizes[-2] - sizes[-1] < 1000
+    assert (len(big), len(sizes) > 50) == (0, True)
+    assert (state.lazyfree.pending_objects, state.lazyfree.freed_objects) == (0, 2)
 
 
 def test_an_empty_database_leaves_nothing_to_free(run: Run, state: ServerState) -> None:
