@@ -1,0 +1,169 @@
+"""kill -9 at random moments, and what is there afterwards.
+
+    python -m tests.interop.kill_aof [rounds]
+
+Several clients write, each its own counter and its own pairs of keys in transactions, in pipelines
+of random depth. With `appendfsync always` everything that was acknowledged must be there after the
+server was killed and has started again; with `everysec`, on a machine that goes on running, all
+but what its kernel was not given. A transaction is always there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from tests.interop.compare import Peer, parse, plain
+
+OURS = [sys.executable, "-m", "redis_trio"]
+CLIENTS = 4
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server in a process of its own, in a given directory, while it is entered."""
+
+    def __init__(self, command: Sequence[str], folder: Path, options: Sequence[str]) -> None:
+        self.port = free_port()
+        self._log = folder / "output"
+        self._args = [
+            *command,
+            *("--port", str(self.port), "--dir", str(folder), "--save", ""),
+            *("--enable-debug-command", "yes", *options),
+        ]
+
+    def __enter__(self) -> Self:
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(self._args, stdout=output, stderr=output)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                Peer(self.port).close()
+                break
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    self.kill()
+                    raise RuntimeError(self._log.read_text()[-2000:]) from None
+                time.sleep(0.01)
+        return self
+
+    def peer(self) -> closing[Peer]:
+        """Connect."""
+        return closing(Peer(self.port))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(30)
+        finally:
+            self.kill()
+
+
+class Writer(threading.Thread):
+    """A client that writes until the server is gone.
+
+    Attributes:
+      acknowledged: up to what number its counter was.
+    """
+
+    def __init__(self, port: int, number: int, seed: int) -> None:
+        super().__init__()
+        self.number = number
+        self.acknowledged = 0
+        self._port = port
+        self._random = random.Random(seed)
+
+    def run(self) -> None:
+        """Write, count what was acknowledged, and end with the server."""
+        sent = 0
+        try:
+            with closing(Peer(self._port)) as peer:
+                while True:
+                    depth = self._random.choice([1, 1, 4, 16])
+                    for _ in range(depth):
+                        sent += 1
+                        peer.send(
+                            b"MULTI\r\nINCR a%d\r\nSET b%d %d\r\nEXEC\r\n"
+                            % (self.number, self.number, sent)
+                        )
+                    for _ in range(depth):
+                        for _ in range(3):
+                            peer.frame()
+                        peer.frame()
+                        self.acknowledged += 1
+        except (OSError, EOFError):
+            return
+
+
+def round_of_kill(folder: Path, rng: random.Random, policy: str) -> tuple[int, int]:
+    """Write, kill the server, start it again and look; return how much was written and lost.
+
+    Raises:
+      AssertionError: something is missing, or half there.
+    """
+    options = ["--appendonly", "yes", "--appendfsync", policy]
+    with Server(OURS, folder, options) as server:
+        with server.peer() as peer:
+            peer.command("FLUSHALL")
+        writers = [Writer(server.port, i, rng.randrange(2**32)) for i in range(CLIENTS)]
+        for writer in writers:
+            writer.start()
+        time.sleep(rng.uniform(0.05, 0.5))
+        server.kill()
+        for writer in writers:
+            writer.join()
+    written = lost = 0
+    with Server(OURS, folder, options) as server, server.peer() as peer:
+        for writer in writers:
+            counted = number(peer, b"GET a%d" % writer.number)
+            stored = number(peer, b"GET b%d" % writer.number)
+            assert counted == stored, f"half a transaction: {counted}, {stored}"
+            written += writer.acknowledged
+            lost += max(0, writer.acknowledged - counted)
+    if policy == "always":
+        assert lost == 0, f"{lost} of {written} acknowledged writes are lost"
+    return written, lost
+
+
+def number(peer: Peer, line: bytes) -> int:
+    """Return the number that a GET replies with, 0 for none."""
+    value = plain(parse(peer.command(line.decode())))
+    return int(value) if isinstance(value, (str, bytes)) else 0
+
+
+def main() -> None:
+    """Run as many rounds as the command line says, 50 if it does not, of each policy."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    for policy in ("always", "everysec"):
+        total = missing = 0
+        with tempfile.TemporaryDirectory() as folder:
+            for seed in range(rounds):
+                written, lost = round_of_kill(Path(folder), random.Random(seed), policy)
+                total += written
+                missing += lost
+        print(f"{policy}: {rounds} rounds, {total} transactions acknowledged, {missing} lost")
+
+
+if __name__ == "__main__":
+    main()
