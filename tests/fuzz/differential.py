@@ -289,10 +289,10 @@ def show(command: Command) -> str:
     return " ".join(repr(word)[1:] if word else '""' for word in command)
 
 
-def shorten(pair: Pair, commands: list[Command]) -> tuple[list[Command], str]:
-    """Return a short sequence that still fails, and how."""
-    message = failure(pair, commands)
-    assert message is not None, "it does not fail again"
+def shorten(pair: Pair, commands: list[Command], message: str) -> tuple[list[Command], str]:
+    """Return a short sequence that still fails, and how; the whole one if that fails no more."""
+    if failure(pair, commands) is None:
+        return commands, f"{message}\n   (once: it does not fail again)"
     size = max(1, len(commands) // 2)
     while True:
         place = 0
@@ -383,9 +383,10 @@ def hunt(pairs: list[Pair], generator: Generator, options: argparse.Namespace) -
         rng = random.Random(options.seed * 1_000_003 + number)
         commands = [generator.command(rng) for _ in range(options.length)]
         pair = pairs[number % len(pairs)]
-        if failure(pair, commands) is not None:
+        wrong = failure(pair, commands)
+        if wrong is not None:
             failed += 1
-            short, message = shorten(pair, commands)
+            short, message = shorten(pair, commands, wrong)
             print(f"-- seed {options.seed}, sequence {number}, RESP{2 + number % 2}")
             print("\n".join(f"   {show(command)}" for command in short))
             print(message, flush=True)

@@ -63,8 +63,8 @@ def test_random_commands_are_answered_as_redis_answers(
         commands = [generator.command(rng) for _ in range(LENGTH)]
         try:
             pair.run(commands)
-        except AssertionError:
-            short, message = shorten(pair, commands)
+        except AssertionError as wrong:
+            short, message = shorten(pair, commands, str(wrong))
             shown = b"\n".join(b" ".join(command) for command in with_ends(short))
             pytest.fail(f"{message}\n\n{shown!r}")
 
