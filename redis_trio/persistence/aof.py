@@ -213,8 +213,8 @@ class AppendOnly:
         config = self._server.config
         self.policy = POLICIES[config.appendfsync]
         self._stamped = config.aof_timestamp_enabled
-        if self.active and self.policy == EVERYSEC and self.synced < self.fed:
-            self._server.due_at(self.next_sync_ms())
+        if self.active:
+            self._tell_when()
 
     # -- begin and end
 
@@ -317,8 +317,14 @@ class AppendOnly:
         if policy == ALWAYS:
             if self.synced < self.fed:
                 self._hold()
-        elif policy == EVERYSEC and self.synced < self.fed:
-            self._server.due_at(self.next_sync_ms())
+        elif policy == EVERYSEC:
+            self._tell_when()
+
+    def _tell_when(self) -> None:
+        """Have the keeper know when there is something to do."""
+        when_ms = self.next_sync_ms()
+        if when_ms != NEVER:
+            self._server.due_at(when_ms)
 
     def _write_now(self) -> None:
         """Write what there is, without a thread."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from redis_trio.client import Client, Transport
+from redis_trio.feed import encode_command
 from redis_trio.jobs import AofSync
 from redis_trio.keyspace.expire import NEVER
 from redis_trio.persistence.aof import INLINE_MAX, AofError, AppendOnly, Job
@@ -172,6 +173,35 @@ def test_annotations_tell_the_second_once(disk: Disk, do: Do, time: FakeTime) ->
     data = disk.path.read_bytes()
     assert data.count(b"#TS:") == 2
     assert data.startswith(b"#TS:%d\r\n" % (disk.state.clock.now_ms // 1000 - 1))
+
+
+def test_in_another_file_it_goes_on_behind_what_the_first_one_has(
+    disk: Disk, do: Do, tmp_path: Path
+) -> None:
+    do("SET k 1")
+    first = disk.aof.fd
+    second = os.open(tmp_path / "second", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    disk.aof.switch(second)
+    do("SET k 2")
+    assert (tmp_path / "second").read_bytes() == b""  # the first one is not closed yet
+    disk.do()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(first)
+    assert disk.commands()[-1] == [b"SET", b"k", b"1"]
+    expected = encode_command([b"SELECT", b"0"]) + encode_command([b"SET", b"k", b"2"])
+    assert (tmp_path / "second").read_bytes() == expected
+    assert disk.aof.incr_size == len(expected)
+
+
+def test_the_keeper_is_not_woken_for_nothing(disk: Disk, do: Do, state: ServerState) -> None:
+    woken: list[int] = []
+    state.wake_keeper = lambda: woken.append(state.keeper_ms)
+    do("SET k 1")
+    assert woken == [AofSync(state).next_ms()]
+    AofSync(state).run()
+    woken.clear()
+    do("GET k")
+    assert woken == []
 
 
 # -- always
