@@ -124,6 +124,11 @@ def unordered(name: bytes, value: object) -> object:
     return value
 
 
+def first(value: object) -> object:
+    """Return the first element of a plain reply that is an array."""
+    return value[0] if isinstance(value, list) and value else None
+
+
 def shape(value: object) -> object:
     """Return how many elements a plain reply has."""
     if isinstance(value, list | tuple):
@@ -150,6 +155,8 @@ def same(command: Command, real: bytes, ours: bytes) -> bool:
         return (one, other) in {(b"quicklist", b"listpack"), (b"hashtable", b"listpack")}
     if name in DOUBLES:
         one, other = numbers(one), numbers(other)
+    if name in SCANS and not first(one) == first(other) == b"0":
+        return True  # a part of the elements, and not the same one
     if name in UNORDERED:
         one, other = unordered(name, one), unordered(name, other)
     return one == other
@@ -271,6 +278,8 @@ def with_ends(commands: Sequence[Command]) -> list[Command]:
             continue
         if name in WRITES_RANGES and is_undefined(command):
             continue
+        if name == b"XADD" and b"*" in command:
+            continue  # an id of this very millisecond
         if name == b"XDEL":
             deletes = True
         if name == b"XSETID" and deletes:
