@@ -16,12 +16,11 @@ WITHOUT_EFFECT: Final = {
         "busy-reply-threshold"
     ),
     "Network": "bind-source-addr socket-mark-id",
-    "Stopping": "shutdown-timeout shutdown-on-sigint shutdown-on-sigterm",
+    "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": (
-        "save dbfilename rdbcompression rdbchecksum rdb-del-sync-files rdb-save-incremental-fsync "
-        "rdb-key-save-delay key-load-delay loading-process-events-interval-bytes "
-        "stop-writes-on-bgsave-error sanitize-dump-payload"
+        "rdb-del-sync-files rdb-save-incremental-fsync rdb-key-save-delay key-load-delay "
+        "loading-process-events-interval-bytes stop-writes-on-bgsave-error"
     ),
     "Append-only file": (
         "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "
@@ -40,7 +39,7 @@ WITHOUT_EFFECT: Final = {
 """Names by heading."""
 
 SHOWN_ONLY: Final = {
-    *("maxmemory", "rdbcompression", "repl-backlog-size", "enable-module-command"),
+    *("maxmemory", "repl-backlog-size", "enable-module-command"),
     *("min-replicas-to-write", "min-replicas-max-lag", "list-compress-depth"),
 }
 """Those of them that the source does look at, for a figure of INFO, OBJECT or DEBUG."""

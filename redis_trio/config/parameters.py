@@ -241,7 +241,11 @@ class Config(Settings):
     enable_protected_configs = Choice("no", _ALLOWED, flags=IMMUTABLE)
     enable_debug_command = Choice("no", _ALLOWED, flags=IMMUTABLE)
     enable_module_command = Choice("no", _ALLOWED, flags=IMMUTABLE)
-    sanitize_dump_payload = Choice("no", ("no", "yes", "clients"))
+    sanitize_dump_payload = Choice(
+        "no",
+        ("no", "yes", "clients"),
+        ignored="Every payload and every file is checked to the last byte.",
+    )
 
     # Memory
     maxmemory = Memory(0, 0, ULONG_MAX, unsigned=True)
