@@ -18,6 +18,7 @@ from redis_trio.version import VERSION
 
 if TYPE_CHECKING:
     from redis_trio.config import ConfigError
+    from redis_trio.persistence.aof import AofError
     from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.protocol.reply import RedisError
     from redis_trio.server import RedisServer, open_redis, run_redis, serve_redis
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__: Final = VERSION
 
 __all__ = [
+    "AofError",
     "ConfigError",
     "LoadError",
     "RedisError",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "AofError": "redis_trio.persistence.aof",
     "ConfigError": "redis_trio.config",
     "LoadError": "redis_trio.persistence.rdb_file",
     "RedisError": "redis_trio.protocol.reply",

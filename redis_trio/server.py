@@ -344,11 +344,14 @@ class RedisServer:
         """Load the append-only file, and begin to append to it.
 
         Raises:
-          AofError: it is damaged, or cannot be had; it has been logged.
+          LoadError: it is damaged, or cannot be had; it has been logged.
         """
-        for _ in load_aof(self.state):
-            await trio.lowlevel.checkpoint()
-        open_aof(self.state)
+        try:
+            for _ in load_aof(self.state):
+                await trio.lowlevel.checkpoint()
+            open_aof(self.state)
+        except AofError as exc:
+            raise LoadError(str(exc)) from exc
 
     async def _close_aof(self) -> None:
         """Have all that was fed on the disk, and close the file."""

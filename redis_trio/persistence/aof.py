@@ -51,10 +51,7 @@ LOG_MS: Final = 30_000  # from one line about failed writes to the next
 
 
 class AofError(Exception):
-    """The append-only file cannot be loaded, or not be kept as promised; the server must end.
-
-    What is wrong has been logged.
-    """
+    """The append-only file cannot be kept as ``appendfsync always`` promises; the server ends."""
 
 
 class Job:
