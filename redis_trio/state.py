@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis_trio.config import Config
+    from redis_trio.scripting.room import Room
+    from redis_trio.persistence.snapshot import Snapshot
 
 ERROR_CODES_MAX: Final = 128
 THRESHOLDS: Final = [
@@ -135,6 +137,7 @@ class ServerState:
         many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       persistence: of saves and loads.
+      snapshot: the moment that is being saved, None if there is none; there is one at a time.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replid, replid2, second_offset: the replication ids, and up to where the second is valid.
@@ -149,6 +152,7 @@ class ServerState:
       observed: whether anybody wants to know of commands that have run.
       watchers: `{(database, key): clients that watch it}`.
       tracking: the clients that cache what they read.
+      scripting: what runs scripts, once there has been one.
       cron_paused: whether DEBUG PAUSE-CRON holds up what Redis does from time to time.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
@@ -199,9 +203,11 @@ class ServerState:
         "rng",
         "run_id",
         "samples",
+        "scripting",
         "second_offset",
         "security_warning_ms",
         "shutdown",
+        "snapshot",
         "start_ms",
         "stats",
         "thresholds",
@@ -227,6 +233,7 @@ class ServerState:
         self.memory = Memory()
         self.samples = Samples()
         self.persistence = Persistence(self.start_ms)
+        self.snapshot: Snapshot | None = None
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.aof = AppendOnly(self)
@@ -239,6 +246,7 @@ class ServerState:
         self.own_pushes: list[bytes] = []
         self.watchers: dict[Topic, dict[Client, None]] = {}
         self.tracking = TrackingTable(self)
+        self.scripting: Room | None = None
         self.cron_paused = False
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()

@@ -243,7 +243,7 @@ def pexpiretime(client: Client, args: Args) -> Reply:
 def persist(client: Client, args: Args) -> Reply:
     """Let a key live for ever; return 1 if it had a deadline."""
     db = client.db
-    if db.lookup_write(args[1]) is None or db.expires.remove(args[1]) == NEVER:
+    if db.lookup_write(args[1]) is None or not db.persist(args[1]):
         return 0
     db.modified(args[1], GENERIC, "persist")
     return 1

@@ -109,6 +109,8 @@ def pfcount(client: Client, args: Args) -> Reply:
     found = db.lookup_read(name)
     if found is None:
         return 0
+    if db.saving is not None:
+        found = db.saving.before_change(name, found)
     value = _changeable(client, name, found)
     estimate = hyperloglog.known_estimate(value)
     if estimate is None:

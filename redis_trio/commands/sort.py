@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import locale
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from redis_trio.args import option_name, read_integer
 from redis_trio.command import DENYOOM, READONLY, WRITE, group, key, unknown
@@ -279,6 +279,8 @@ def _sort(client: Client, args: Args, options: _Options) -> Reply:
         options.alpha = True
         by = None
     if isinstance(value, SortedSet):
+        if db.saving is not None:
+            value = cast(SortedSet, db.saving.before_change(args[1], value))
         value.convert()  # as Redis does, for good
     if is_unsorted:
         elements = _unsorted(value, options)

@@ -331,7 +331,7 @@ def getex(client: Client, args: Args) -> Reply:
         db.expire_at(name, when_ms)
         feed.rewrite([b"PEXPIREAT", name, b"%d" % when_ms])
         db.modified(name, GENERIC, "expire")
-    elif options & PERSIST and db.expires.remove(name) != NEVER:
+    elif options & PERSIST and db.persist(name):
         feed.rewrite([b"PERSIST", name])
         db.modified(name, GENERIC, "persist")
     return value

@@ -240,10 +240,7 @@ class Hash:
         if self.table is None:
             copied.small = self.small.copy()
         else:
-            copied.table = table = Table()
-            for shard in self.table.shards():
-                for field, value in shard.items():
-                    table.set(field, value)
+            copied.table = self.table.copy()
         return copied
 
     def free_effort(self) -> int:

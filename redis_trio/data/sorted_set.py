@@ -87,10 +87,8 @@ class SortedSet:
         bounds = self._bounds
         if bounds is not None:
             other._bounds = Bounds(bounds.scores.copy(), bounds.members.copy())
-        if self._small is not None:
-            other._small = self._small.copy()
-        else:
-            other._index()
+        other._small = None if self._small is None else self._small.copy()
+        other.table = None if self.table is None else self.table.copy()
         return other
 
     def free_effort(self) -> int:

@@ -24,6 +24,7 @@ from redis_trio.keyspace.expire import NEVER, Expires
 from redis_trio.keyspace.frequency import Frequencies
 
 if TYPE_CHECKING:
+    from redis_trio.persistence.snapshot import Source
     from redis_trio.state import ServerState
 
 # Classes of keyspace events (notify-keyspace-events), with Redis's letters.
@@ -51,9 +52,11 @@ class Database:
       expires: when keys expire.
       field_expires: `{key: about when the first of its fields expires}`, never too late.
       access: when keys were last accessed.
+      saving: the snapshot in which the keys are being saved, None if there is none. It has to be
+        told of a key before anything about it changes.
     """
 
-    __slots__ = ("access", "expires", "field_expires", "index", "server", "table")
+    __slots__ = ("access", "expires", "field_expires", "index", "saving", "server", "table")
 
     def __init__(self, server: ServerState, index: int) -> None:
         self.server = server
@@ -62,6 +65,7 @@ class Database:
         self.expires = Expires(server.clock.now_ms)
         self.field_expires = Expires(server.clock.now_ms)
         self.access = self._new_access()
+        self.saving: Source | None = None
 
     # -- looking
 
@@ -106,6 +110,8 @@ class Database:
         if value is not None:
             if self.expires.when.count and self.expire_if_due(key):
                 return None
+            if self.saving is not None:
+                value = self.saving.before_change(key, value)
             if not self.server.no_touch:
                 self.access.touch(key, self.server.clock.now_ms)
         return value
@@ -137,6 +143,8 @@ class Database:
     def set(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not; its deadline stays."""
         server = self.server
+        if self.saving is not None:
+            self.saving.before_delete(key)
         if self.table.set(key, value):
             self.access.touch(key, server.clock.now_ms)
             if server.listening:
@@ -167,6 +175,8 @@ class Database:
         """Store a value under a key, new or not, and take its deadline away."""
         if self.expires.when.count:
             self.expire_if_due(key)
+            if self.saving is not None:
+                self.saving.before_delete(key)
             self.expires.remove(key)
         self.set(key, value)
 
@@ -176,15 +186,18 @@ class Database:
 
     def unlink(self, key: bytes) -> bool:
         """Remove a key, and free a value of many elements later; return whether it was there."""
+        is_held = self.saving is not None and self.saving.before_delete(key)
         value = self._take(key)
         if value is None:
             return False
-        if not isinstance(value, (bytes, bytearray)):
+        if not is_held and not isinstance(value, (bytes, bytearray)):
             self.server.lazyfree.add_value(value)
         return True
 
     def _take(self, key: bytes) -> object:
         """Remove a key; return its value, None if it was not there."""
+        if self.saving is not None:
+            self.saving.before_delete(key)
         value = self.table.pop(key)
         if value is not None:
             if self.expires.when.count:
@@ -202,8 +215,16 @@ class Database:
 
     def expire_at(self, key: bytes, when_ms: int) -> None:
         """Give a key that is there a deadline. The caller says so with `modified()`."""
+        if self.saving is not None:
+            self.saving.before_deadline(key)
         self.expires.set(key, when_ms)
         self.server.due_at(when_ms)
+
+    def persist(self, key: bytes) -> bool:
+        """Take the deadline of a key that is there away; return whether it had one."""
+        if self.saving is not None:
+            self.saving.before_deadline(key)
+        return self.expires.remove(key) != NEVER
 
     def track_fields(self, key: bytes, value: object) -> None:
         """Have the fields of a hash expire that has been stored under a key; others do not care.
@@ -298,6 +319,7 @@ class Database:
         self.expires, other.expires = other.expires, self.expires
         self.field_expires, other.field_expires = other.field_expires, self.field_expires
         self.access, other.access = other.access, self.access
+        self.saving, other.saving = other.saving, self.saving
 
     def flush(self) -> int:
         """Remove every key, in O(1): they are freed later; return how many there were."""
@@ -310,5 +332,10 @@ class Database:
             self.expires = Expires(now_ms)
             self.field_expires = Expires(now_ms)
             self.access = self._new_access()
-            self.server.lazyfree.add_database(table, expires)
+            saving = self.saving
+            self.saving = None
+            if saving is None:
+                self.server.lazyfree.add_database(table, expires)
+            else:
+                saving.free_later(expires)
         return count

@@ -45,6 +45,8 @@ def expire_field(db: Database, key: bytes, value: Hash, field: bytes, fires: boo
     if when_ms == NEVER or when_ms > now_ms or server.persistence.loading:
         return False
     if server.pause_until_ms <= now_ms:
+        if db.saving is not None:
+            db.saving.before_expiry(key, value)
         delete_field(db, key, value, field)
         if fires:
             db.notify(key, HASH, "hexpired")
@@ -90,6 +92,8 @@ def _expire_slice(db: Database, key: bytes, value: Hash, limit: int, alone: bool
     """
     deadlines = value.deadlines
     feed = db.server.feed
+    if db.saving is not None:
+        db.saving.before_expiry(key, value)
     due = [] if deadlines is None else deadlines.pop_due(db.server.clock.now_ms, limit)
     for field in due:
         delete_field(db, key, value, field)
