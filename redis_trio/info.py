@@ -268,7 +268,7 @@ def _memory(server: ServerState) -> Lines:
         "mem_clients_slaves:0",
         f"mem_clients_normal:{clients}",
         "mem_cluster_links:0",
-        "mem_aof_buffer:0",
+        f"mem_aof_buffer:{server.aof.buffered}",
         f"mem_allocator:{'pymalloc' if sys.getallocatedblocks() else 'libc'}",
         "mem_overhead_db_hashtable_rehashing:0",
         "active_defrag_running:0",

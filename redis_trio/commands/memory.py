@@ -95,7 +95,7 @@ def memory_stats(client: Client, args: Args) -> Reply:
         b"clients.slaves": 0,
         b"clients.normal": clients,
         b"cluster.links": 0,
-        b"aof.buffer": 0,
+        b"aof.buffer": server.aof.buffered,
         b"lua.caches": 0,
         b"functions.caches": 0,
     }

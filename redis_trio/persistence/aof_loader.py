@@ -22,7 +22,7 @@ from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command, lookup
 from redis_trio.persistence.aof import AofError
 from redis_trio.persistence.aof_reader import AofReader, FormatError
-from redis_trio.persistence.rdb_file import Loader, load_options
+from redis_trio.persistence.rdb_file import PROGRESS_NS, Loader, load_options
 from redis_trio.persistence.rdb_format import MAGIC, RdbError
 from redis_trio.protocol.reply import RedisError
 from redis_trio.protocol.request import Args
@@ -176,7 +176,9 @@ def _run_file(
     server: ServerState, file: BinaryIO, name: str, client: AofClient, reader: AofReader
 ) -> Iterator[None]:
     """Run what is in a file; what is left over stays in `reader`."""
-    until = perf_counter_ns() + SLICE_NS
+    size = os.fstat(file.fileno()).st_size
+    began_ns = told_ns = perf_counter_ns()
+    until = began_ns + SLICE_NS
     data = file.read(CHUNK)
     if data.startswith(MAGIC):
         base = Loader(server, load_options(server, file, is_preamble=True))
@@ -202,9 +204,17 @@ def _run_file(
                 yield
                 server.clock.refresh()
                 until = perf_counter_ns() + SLICE_NS
+                if until > told_ns + PROGRESS_NS:
+                    told_ns = until
+                    _log_progress(server, reader.offset / size, count, until - began_ns)
         data = file.read(CHUNK)
     if not reader.rest and not client.in_transaction:
         client.valid = reader.offset  # annotations at the end are whole
+
+
+def _log_progress(server: ServerState, done: float, count: int, elapsed_ns: int) -> None:
+    rate = count * 1_000_000_000 // elapsed_ns
+    server.log.info("Loading: %.0f%%, %d commands per second", done * 100, rate)
 
 
 def _cut(server: ServerState, path: str, name: str, size: int) -> None:

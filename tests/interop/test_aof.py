@@ -66,7 +66,7 @@ def check(folder: Path) -> None:
 def test_real_redis_loads_what_we_have_appended(
     redis_server: str, tmp_path: Path, preamble: str, at_start: bool
 ) -> None:
-    options = ["--aof-use-rdb-preamble", preamble]
+    options = ["--aof-use-rdb-preamble", preamble, "--aof-timestamp-enabled", preamble]
     on = ["--appendonly", "yes"]
     with Server(OURS, tmp_path, options + (on if at_start else [])) as ours, ours.peer() as peer:
         fill(peer)

@@ -356,6 +356,16 @@ def test_an_fsync_that_fails_keeps_clients_from_writing_until_one_succeeds(
 # -- on and off
 
 
+def test_saving_is_no_change_that_is_fed(disk: Disk, do: Do, state: ServerState) -> None:
+    state.config.enable_debug_command = "yes"
+    do("SET k 1")
+    assert do("SAVE") is OK
+    do("SET k 2")
+    assert do("DEBUG RELOAD") is OK
+    do("SET k 3")
+    assert [words[0] for words in disk.commands()] == [b"SELECT", b"SET", b"SET", b"SET"]
+
+
 def test_turned_on_it_has_the_data_as_it_is_and_what_comes(
     tmp_path: Path, state: ServerState, do: Do
 ) -> None:
