@@ -42,6 +42,11 @@ def _signed(number: int) -> int:
     return number - (MASK + 1) if number >> 63 else number
 
 
+def _unsigned(number: int) -> int:
+    """Return a number with a sign as 64 bits without one; a machine integer could not be that."""
+    return number & MASK
+
+
 # -- reading
 
 
@@ -222,13 +227,14 @@ def stream_chunks(stream: Stream, kind: int) -> Iterator[tuple[bool, bytes]]:
     for node in stream.nodes:
         yield True, _id_bytes(node.first_id)
         yield True, pack(_node_parts(node))
-    numbers = [stream.length, *stream.last_id, *stream.first_id, *stream.max_deleted_id]
-    numbers += [stream.entries_added & MASK, len(stream.groups)]
+    numbers: list[int] = [len(stream), *stream.last_id, *stream.first_id]
+    numbers += stream.max_deleted_id
+    numbers += [_unsigned(stream.entries_added), len(stream.groups)]
     yield False, b"".join([length_bytes(number) for number in numbers])
     for name in sorted(stream.groups):
         group = stream.groups[name]
         yield True, name
-        numbers = [*group.last_id, group.entries_read & MASK]
+        numbers = [*group.last_id, _unsigned(group.entries_read)]
         yield False, b"".join([length_bytes(number) for number in numbers])
         yield from _pending_chunks(group.pending, True)
         yield False, length_bytes(len(group.consumers))
@@ -258,7 +264,7 @@ def _pending_chunks(pending: PendingList, whole: bool) -> Iterator[tuple[bool, b
             parts.append(_id_bytes(entry.id))
             if whole:
                 parts.append(entry.time_ms.to_bytes(8, "little", signed=True))
-                parts.append(length_bytes(entry.count & MASK))
+                parts.append(length_bytes(_unsigned(entry.count)))
         yield False, b"".join(parts)
 
 
