@@ -334,3 +334,19 @@ def test_every_value_is_made_again_by_its_commands(state: ServerState, run: Run)
             run(*command)
     after = shown()
     assert after == before
+
+
+def test_whichever_bit_is_wrong_a_file_is_loaded_or_refused(folder: Folder, run: Run) -> None:
+    loaded = 0
+    for offset in range(len(TAIL)):
+        for bit in range(8):
+            damaged = bytearray(TAIL)
+            damaged[offset] ^= 1 << bit
+            folder.write(i1=bytes(damaged))
+            run("FLUSHALL")
+            try:
+                folder.load()
+            except AofError:
+                continue
+            loaded += 1
+    assert 0 < loaded < len(TAIL) * 8
