@@ -45,7 +45,19 @@ SAME_OBJECT: Final = "ERR source and destination objects are the same"
 NOAUTH: Final = "NOAUTH Authentication required."
 OVERFLOW: Final = "ERR increment or decrement would overflow"
 STRING_TOO_LONG: Final = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+SAVE_ERROR: Final = (
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+    "disk. Commands that may modify the data set are disabled, because this instance is configured "
+    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option)"
+    ". Please check the Redis logs for details about the RDB error."
+)
 AOF_ERROR: Final = "MISCONF Errors writing to the AOF file: "
 LOADING: Final = "LOADING Redis is loading the dataset in memory"
 READONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
 OOM: Final = "OOM command not allowed when used memory > 'maxmemory'."
+BUSY_EVAL: Final = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+BUSY_FUNCTION: Final = (
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)

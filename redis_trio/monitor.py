@@ -52,8 +52,14 @@ def observe(client: Client, command: Command, args: Args) -> None:
     server = client.server
     if not server.monitors or command.flags & (ADMIN | SKIP_MONITOR):
         return
+    show(client, shown_args(server, command, args))
+
+
+def show(client: Client, args: Args) -> None:
+    """Show the monitors what a client runs, as it is; scripts come before what they call."""
+    server = client.server
     seconds, micros = divmod(int(server.clock.time() * 1_000_000), 1_000_000)
-    words = b" ".join([quoted(arg) for arg in shown_args(server, command, args)])
+    words = b" ".join([quoted(arg) for arg in args])
     line = b"+%d.%06d [%d %s] %s\r\n" % (
         seconds,
         micros,

@@ -116,6 +116,7 @@ def test_a_pure_wheel_is_for_every_platform_and_has_every_file(build: Build) -> 
     assert build.wheel().name.endswith("-py3-none-any.whl")
     names = set(zipfile.ZipFile(build.wheel()).namelist())
     sources = {f"redis_trio/{path.relative_to(PACKAGE)}" for path in PACKAGE.rglob("*.py")}
+    sources |= {f"redis_trio/{path.relative_to(PACKAGE)}" for path in PACKAGE.rglob("*.lua")}
     assert sources | {"redis_trio/py.typed"} == {n for n in names if n.startswith("redis_trio/")}
 
 

@@ -1,0 +1,1 @@
+"""Scripts and functions: the room between the commands and the Lua engine."""
