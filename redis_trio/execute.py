@@ -24,6 +24,7 @@ from redis_trio.blocking import Block, Line, Topic, Waiter, unpause_if_due
 from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
+    ALLOW_BUSY,
     MAY_REPLICATE,
     NO_AUTH,
     NO_MULTI,
@@ -191,6 +192,9 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         and command.fullname not in _FOR_SUBSCRIBERS
     ):
         return _reject(client, command, _subscribed_error(command))
+    if server.script_is_slow and not flags & ALLOW_BUSY:
+        assert server.scripting is not None
+        return _reject(client, command, server.scripting.busy_error())
     if client.monitoring and flags & (READONLY | WRITE | MAY_REPLICATE):
         return _reject(client, command, RedisError("ERR Replica can't interact with the keyspace"))
     if (

@@ -84,6 +84,16 @@ class Feed:
         if self.active:
             self._pending.append((db, args))
 
+    def set_aside(self) -> list[tuple[int, Args]]:
+        """Take out what the unit in hand has changed, for another unit to go in between."""
+        pending = self._pending
+        self._pending = []
+        return pending
+
+    def take_back(self, pending: list[tuple[int, Args]]) -> None:
+        """Go on with the unit that was set aside."""
+        self._pending = pending
+
     def flush(self) -> None:
         """End the unit: send what it changed."""
         pending = self._pending

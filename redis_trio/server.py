@@ -44,7 +44,7 @@ from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
-from redis_trio.transport import Poller, Transport
+from redis_trio.transport import Poller, SocketTransport, Transport
 
 ACCEPT_MAX: Final = 20  # connections taken between two checkpoints, some 50 us each
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
@@ -291,6 +291,7 @@ class RedisServer:
                 if self._has_threads:
                     self.state.aof.start_job = self._start_job
                 if self._poller is not None:
+                    self.state.serve_meanwhile = self._serve_meanwhile
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
                 self._accept_on(self._listening, nursery)
@@ -443,6 +444,25 @@ class RedisServer:
                     self.state.log.warning("Accepting client connection: %s", exc.strerror)
                     if exc.errno not in _ABORTED:
                         await trio.sleep(EXHAUSTED_S)
+
+    def _serve_meanwhile(self) -> None:
+        """Take connections and serve clients while a script runs that takes long.
+
+        Nothing else of this server, or of the program around it, runs meanwhile.
+        """
+        poller = self._poller
+        assert poller is not None
+        newest = self.state.next_client_id
+        for listening in self._listening:
+            try:
+                for _ in range(ACCEPT_MAX):
+                    self._connected(*listening.sock.accept())
+            except OSError:
+                continue  # there is none; or the accept loop will find out
+        for client in list(self.state.clients.values()):
+            if client.id > newest and isinstance(client.transport, SocketTransport):
+                poller.add(client.transport)
+        poller.turn_meanwhile()
 
     def _connected(self, sock: socket.socket, address: object) -> None:
         """Begin to serve an accepted socket, or refuse it."""

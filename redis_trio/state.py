@@ -153,6 +153,8 @@ class ServerState:
       watchers: `{(database, key): clients that watch it}`.
       tracking: the clients that cache what they read.
       scripting: what runs scripts, once there has been one.
+      script_is_slow: whether one runs for longer than busy-reply-threshold.
+      serve_meanwhile: to be called then from time to time: serves who asks for what may still run.
       cron_paused: whether DEBUG PAUSE-CRON holds up what Redis does from time to time.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
@@ -203,9 +205,11 @@ class ServerState:
         "rng",
         "run_id",
         "samples",
+        "script_is_slow",
         "scripting",
         "second_offset",
         "security_warning_ms",
+        "serve_meanwhile",
         "shutdown",
         "snapshot",
         "start_ms",
@@ -247,6 +251,8 @@ class ServerState:
         self.watchers: dict[Topic, dict[Client, None]] = {}
         self.tracking = TrackingTable(self)
         self.scripting: Room | None = None
+        self.script_is_slow = False
+        self.serve_meanwhile: Callable[[], None] | None = None
         self.cron_paused = False
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()
@@ -351,7 +357,7 @@ class ServerState:
 
     def update_gate(self) -> None:
         """Set `gated` by what is unusual about the server."""
-        self.gated = self.pause_until_ms != 0 or self.tracking.is_full() or self.aof.error != 0
+        self.gated = self.script_is_slow or self.pause_until_ms != 0 or self.tracking.is_full() or self.aof.error != 0
 
     def is_past(self, when_ms: i64) -> bool:
         """Return whether a deadline has passed; while data is loaded none has (expire.c)."""

@@ -202,6 +202,8 @@ def shutdown(client: Client, args: Args) -> Reply:
         raise RedisError("ERR Errors trying to SHUTDOWN. Check logs.")
     client.close_when_sent()
     server.shutdown()
+    if server.scripting is not None and server.scripting.running is not None:
+        server.scripting.running.killed = True  # nothing of it will be kept
     return NO_REPLY
 
 

@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from redis_trio.client import Client, Transport
+from redis_trio.client import BUSY, Client, Transport
 from redis_trio.command import (
     MAY_REPLICATE,
     NOSCRIPT,
@@ -32,7 +32,7 @@ from redis_trio.command import (
     lookup,
 )
 from redis_trio.data.numbers import format_double
-from redis_trio.errors import AOF_ERROR, RedisError
+from redis_trio.errors import AOF_ERROR, BUSY_EVAL, BUSY_FUNCTION, RedisError
 from redis_trio.execute import call
 from redis_trio.log import VERBOSE
 from redis_trio.lua.engine import MEMORY_LIMIT, Engine, LuaSyntaxError
@@ -111,7 +111,6 @@ class Room:
       functions: the libraries.
       running: the script that is running.
       evicted: how many scripts have made room for others.
-      serve_others: set by who owns the sockets: serves other clients for a moment.
       allow_all: whether scripts may call what is not for them (DEBUG set-disable-deny-scripts).
     """
 
@@ -125,7 +124,6 @@ class Room:
         self.evicted = 0
         self.running: Run | None = None
         self.functions: Functions = Functions(self)
-        self.serve_others: Callable[[], None] | None = None
         self.allow_all = False
         self._client = Client(server, Transport(), 0)
         self._client.addr = "lua"
@@ -461,6 +459,9 @@ class Room:
             if elapsed < threshold:
                 return
             run.timed_out = True
+            run.caller.halted |= BUSY
+            self.server.script_is_slow = True
+            self.server.update_gate()
             self.server.log.warning(
                 "Slow script detected: still in execution after %d milliseconds. You can try "
                 "killing the script using the %s command. Script name is: %s.",
@@ -468,11 +469,20 @@ class Room:
                 "SCRIPT KILL" if run.is_eval else "FUNCTION KILL",
                 run.name.decode("utf-8", "surrogateescape"),
             )
-        if self.serve_others is not None:
-            self.serve_others()
+        if self.server.serve_meanwhile is not None:
+            self.server.serve_meanwhile()
+
+    def busy_error(self) -> RedisError:
+        """Return what others are told while a script is slow."""
+        run = self.running
+        return RedisError(BUSY_EVAL if run is None or run.is_eval else BUSY_FUNCTION)
 
     def _resume(self, caller: Client) -> None:
-        """Nothing more is held against the one whose script took long."""
+        """Go on as usual after a script that took long."""
+        self.server.script_is_slow = False
+        self.server.update_gate()
+        caller.halted &= ~BUSY
+        caller.transport.resume()
 
 
 def scripting(server: ServerState) -> Room:
