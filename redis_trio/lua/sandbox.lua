@@ -161,8 +161,11 @@ function safe.pcall(...)
 end
 
 -- The hook of a state counts for its main thread; each coroutine needs its own.
-local function hook()
+local ending = false
+local function hook(event)
+  if event == 'line' and getinfo(2, 'S').source == '=engine' then return end
   if interrupt() then
+    ending = true
     sethook(hook, 'l', 0) -- at every line: no pcall of the script gets around it
     error({err = 'ERR Script killed by user with SCRIPT KILL...'})
   end
@@ -247,6 +250,14 @@ function kit.close(libraries)
   end
   setfenv(0, G)
   return store, meta, maths
+end
+
+-- A script has failed: if it was ended, count again.
+function kit.calm()
+  if ending then
+    ending = false
+    sethook(hook, '', every)
+  end
 end
 
 -- Where an error arose: the nearest function that is a script's.

@@ -9,7 +9,7 @@ local gsub, lower, match, sub = string.gsub, string.lower, string.match, string.
 local next, pairs, rawget, select = next, pairs, rawget, select
 local tostring, type, tonumber, unpack, xpcall = tostring, type, tonumber, unpack, xpcall
 local setmetatable = setmetatable
-local protect, handler, real = kit.protect, kit.handler, kit.real
+local protect, handler, real, calm = kit.protect, kit.handler, kit.real, kit.calm
 local host_call, host_log, host_double = host.call, host.log, host.double
 local host_count, host_register, host_check = host.count_error, host.register, host.check
 local host_setresp, host_setrepl, host_sha1 = host.setresp, host.setrepl, host.sha1
@@ -443,6 +443,7 @@ local function finish(ok, value)
     if done then return nil, 'wire', s end
     return nil, 'broken', s
   end
+  calm()
   if type(value) ~= 'table' then return nil, 'broken', tostring(value) end
   local message, source, at = value.err, value.source, value.line
   return nil, 'failed', text(message) or '(null)', text(source) or false, text(at) or false,
@@ -488,6 +489,7 @@ function api.load(f)
   global_meta.__index = store
   loading = false
   if ok then return nil end
+  calm()
   if type(e) == 'table' then
     local message = text(e.err)
     return message or '(null)'
