@@ -51,6 +51,7 @@ FILES = [
     "persistence/rdb_stream.py",
     "persistence/rdb_values.py",
     "persistence/rdb_writer.py",
+    "persistence/snapshot.py",
     "pubsub.py",
     "state.py",
     "transactions.py",

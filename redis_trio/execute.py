@@ -35,7 +35,7 @@ from redis_trio.command import (
     lookup,
     unknown_command,
 )
-from redis_trio.errors import AOF_ERROR, NOAUTH, RedisError, wrong_arity
+from redis_trio.errors import AOF_ERROR, NOAUTH, SAVE_ERROR, RedisError, wrong_arity
 from redis_trio.keyspace.values import type_name
 from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
@@ -183,9 +183,12 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             flags |= transaction.flags()
     if server.gated:
         server.tracking.make_room()
-        if server.aof.error and (flags & WRITE or command.fullname == "ping"):
-            reason = os.strerror(server.aof.error)
-            return _reject(client, command, RedisError(AOF_ERROR + reason))
+        if flags & WRITE or command.fullname == "ping":
+            if server.background.denies_writes():
+                return _reject(client, command, RedisError(SAVE_ERROR))
+            if server.aof.error:
+                reason = os.strerror(server.aof.error)
+                return _reject(client, command, RedisError(AOF_ERROR + reason))
     if (
         client.subscriptions is not None
         and client.resp == 2

@@ -283,6 +283,8 @@ def _memory(server: ServerState) -> Lines:
 def _persistence(server: ServerState) -> Lines:
     aof = server.aof
     saved = server.persistence
+    snapshot = server.snapshot
+    background = server.background
     lines = [
         f"loading:{int(saved.loading)}",
         "async_loading:0",
@@ -290,14 +292,14 @@ def _persistence(server: ServerState) -> Lines:
         "current_cow_size:0",
         "current_cow_size_age:0",
         "current_fork_perc:0.00",
-        "current_save_keys_processed:0",
-        "current_save_keys_total:0",
+        f"current_save_keys_processed:{snapshot.keys_done if snapshot is not None else 0}",
+        f"current_save_keys_total:{snapshot.keys_total if snapshot is not None else 0}",
         f"rdb_changes_since_last_save:{server.dirty}",
-        "rdb_bgsave_in_progress:0",
+        f"rdb_bgsave_in_progress:{int(background.running)}",
         f"rdb_last_save_time:{saved.last_save_s}",
         f"rdb_last_bgsave_status:{'ok' if saved.last_save_ok else 'err'}",
-        "rdb_last_bgsave_time_sec:-1",
-        "rdb_current_bgsave_time_sec:-1",
+        f"rdb_last_bgsave_time_sec:{background.seconds}",
+        f"rdb_current_bgsave_time_sec:{background.seconds_so_far()}",
         f"rdb_saves:{saved.saves}",
         "rdb_last_cow_size:0",
         f"rdb_last_load_keys_expired:{saved.keys_expired}",

@@ -33,6 +33,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         SoftLimits(server),
         TrackingLimit(server),
         AofSync(server),
+        SavePoints(server),
     ]
 
 
@@ -123,6 +124,21 @@ class AofSync:
             server.aof.sync_due()
         elif server.aof.wanted:
             turn_on_later(server)
+
+
+class SavePoints:
+    """The data is saved when a save point says so, or when a save that had to wait can begin."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._background = server.background
+
+    def next_ms(self) -> int:
+        """Return when that is due, by the changes so far."""
+        return self._background.next_save_ms()
+
+    def run(self) -> None:
+        """Begin to save."""
+        self._background.save_if_due()
 
 
 class PauseEnd:

@@ -20,7 +20,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -290,6 +290,9 @@ class RedisServer:
                 self._nursery = nursery
                 if self._has_threads:
                     self.state.aof.start_job = self._start_job
+                self.state.background.uses_threads = self._has_threads
+                self.state.background.spawn = self._spawn
+                self.state.background.points_changed()
                 if self._poller is not None:
                     self.state.serve_meanwhile = self._serve_meanwhile
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
@@ -305,6 +308,7 @@ class RedisServer:
             failure = group.exceptions[0] if len(group.exceptions) == 1 else group
         finally:
             self._nursery = None
+            self.state.background.spawn = None
             self._closing.set()
             for scope in self._calls:
                 scope.cancel()
@@ -332,6 +336,11 @@ class RedisServer:
         except (RdbError, OSError) as exc:
             self.state.log.warning("Fatal error loading the DB, check server logs. Exiting.")
             raise LoadError(str(exc)) from exc
+
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something beside the clients, until the server ends."""
+        assert self._nursery is not None
+        self._nursery.start_soon(work, name="redis background save")
 
     def _save_last_changes(self) -> None:
         """Save what was written since the end was decided, by clients that were still served."""

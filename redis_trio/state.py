@@ -24,6 +24,7 @@ from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
 from redis_trio.persistence.aof import AppendOnly
+from redis_trio.persistence.background import BackgroundSave
 from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis_trio.config import Config
-    from redis_trio.scripting.room import Room
     from redis_trio.persistence.snapshot import Snapshot
+    from redis_trio.scripting.room import Room
 
 ERROR_CODES_MAX: Final = 128
 THRESHOLDS: Final = [
@@ -137,6 +138,8 @@ class ServerState:
         many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       persistence: of saves and loads.
+      background: saves in the background.
+      save_dirty: from how many changes on it has to be told of them, -1 if it need not be.
       snapshot: the moment that is being saved, None if there is none; there is one at a time.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
@@ -165,6 +168,7 @@ class ServerState:
         "aof",
         "asleep_s",
         "asleep_until",
+        "background",
         "began_commands",
         "began_ns",
         "clients",
@@ -205,6 +209,7 @@ class ServerState:
         "rng",
         "run_id",
         "samples",
+        "save_dirty",
         "script_is_slow",
         "scripting",
         "second_offset",
@@ -238,6 +243,7 @@ class ServerState:
         self.samples = Samples()
         self.persistence = Persistence(self.start_ms)
         self.snapshot: Snapshot | None = None
+        self.save_dirty: i64 = -1
         self.limits = Limits(config.proto_max_bulk_len)
         self.feed = Feed()
         self.aof = AppendOnly(self)
@@ -285,6 +291,7 @@ class ServerState:
         self.wake_keeper: Callable[[], None] | None = None
         self.shutdown: Callable[[], None] | None = None
         config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
+        self.background = BackgroundSave(self)
         config.subscribe("notify-keyspace-events", self._follow_events)
         self._follow_events()
         config.subscribe(THRESHOLDS, self._follow_thresholds)
@@ -331,6 +338,8 @@ class ServerState:
             self.feed.flush()
         if self.tracking.has_changes:
             self.tracking.broadcast()
+        if 0 <= self.save_dirty <= self.dirty:
+            self.background.points_changed()
         aof = self.aof
         if aof.active and aof.synced < aof.fed:
             aof.end_unit()
@@ -357,7 +366,13 @@ class ServerState:
 
     def update_gate(self) -> None:
         """Set `gated` by what is unusual about the server."""
-        self.gated = self.script_is_slow or self.pause_until_ms != 0 or self.tracking.is_full() or self.aof.error != 0
+        self.gated = (
+            self.script_is_slow
+            or self.pause_until_ms != 0
+            or self.tracking.is_full()
+            or self.aof.error != 0
+            or self.background.denies_writes()
+        )
 
     def is_past(self, when_ms: i64) -> bool:
         """Return whether a deadline has passed; while data is loaded none has (expire.c)."""

@@ -19,8 +19,7 @@ WITHOUT_EFFECT: Final = {
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": (
-        "rdb-del-sync-files rdb-save-incremental-fsync rdb-key-save-delay key-load-delay "
-        "loading-process-events-interval-bytes stop-writes-on-bgsave-error"
+        "rdb-del-sync-files key-load-delay loading-process-events-interval-bytes"
     ),
     "Append-only file": (
         "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "

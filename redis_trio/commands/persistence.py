@@ -5,7 +5,7 @@ Source: Redis rdb.c saveCommand; server.c lastsaveCommand.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from redis_trio.command import (
     ADMIN,
@@ -17,15 +17,17 @@ from redis_trio.command import (
     STALE,
     group,
 )
-from redis_trio.errors import RedisError
+from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.persistence.rdb_file import save as save_file
-from redis_trio.protocol.reply import OK, Reply
+from redis_trio.protocol.reply import OK, Reply, Status
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
 
 command = group("server")
+
+IN_PROGRESS: Final = "ERR Background save already in progress"
 
 
 @command(
@@ -39,13 +41,49 @@ command = group("server")
 def save(client: Client, args: Args) -> Reply:
     """Save the data at once.
 
-    Errors: ERR, and the log has the reason.
+    Errors: ERR, and the log has the reason; a save in the background is running.
     """
     server = client.server
+    if server.background.running:
+        raise RedisError(IN_PROGRESS)
     server.persistence.saves += 1
     if not save_file(server):
         raise RedisError("ERR")
     return OK
+
+
+@command(
+    "BGSAVE",
+    "[SCHEDULE]@3.2.2",
+    arity=-1,
+    flags=NO_ASYNC_LOADING | ADMIN | NOSCRIPT,
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Saves all data as it is now to the disk while clients are served.",
+)
+def bgsave(client: Client, args: Args) -> Reply:
+    """Begin to save the data, or, if something else is being written, do so afterwards if asked to.
+
+    Errors: a save is running, or something else is; ERR: there is no task to do it.
+    """
+    schedules = len(args) == 2 and args[1].lower() == b"schedule"
+    if len(args) > 1 and not schedules:
+        raise RedisError(SYNTAX)
+    server = client.server
+    background = server.background
+    if background.running:
+        raise RedisError(IN_PROGRESS)
+    if server.snapshot is not None or client.executing:
+        if not schedules and not client.executing:
+            raise RedisError(
+                "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
+                "SCHEDULE in order to schedule a BGSAVE whenever possible."
+            )
+        background.schedule()
+        return Status(b"Background saving scheduled")
+    if not background.begin():
+        raise RedisError("ERR")
+    return Status(b"Background saving started")
 
 
 @command(

@@ -112,7 +112,8 @@ def flushdb(client: Client, args: Args) -> Reply:
     tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:ALL_SUCCEEDED",
 )
 def flushall(client: Client, args: Args) -> Reply:
-    """Remove all keys from all databases."""
+    """Remove all keys from all databases. A save in the background is given up."""
+    client.server.background.give_up()
     return _flush(client, args, client.server.dbs)
 
 

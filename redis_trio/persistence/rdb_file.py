@@ -124,18 +124,24 @@ def save(server: ServerState, version: int = 0) -> bool:
     except OSError as exc:
         log_failure(server, exc)
         remove_file(temporary)
-        persistence.last_save_ok = False
         return False
     server.log.info("DB saved on disk")
     server.dirty = 0
     persistence.last_save_s = server.clock.now_ms // 1000
     persistence.last_save_ok = True
+    server.update_gate()
+    server.background.points_changed()
     return True
 
 
 def put_in_place(temporary: str, path: str) -> None:
     """Make a file that is on the disk the RDB file. Raises OSError."""
     os.replace(temporary, path)
+    sync_folder(path)
+
+
+def sync_folder(path: str) -> None:
+    """Have the name of a file on the disk. Raises OSError."""
     fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -418,6 +424,7 @@ def save_at_end(server: ServerState, options: Collection[str]) -> bool:
     if not persistence.saves_at_end:
         return True
     server.log.info("Saving the final RDB snapshot before exiting.")
+    server.background.give_up()
     if save(server):
         return True
     if "force" in options:

@@ -71,6 +71,7 @@ PIECE: Final = 1 << 14  # bytes, about, of a piece of a big value
 
 _DOUBLE: Final = struct.Struct("<d")
 _CHECKSUM_SIZE: Final = 8
+_STRING: Final = bytes((STRING,))
 
 
 def version_for(value: object) -> int:
@@ -336,6 +337,10 @@ class RdbWriter:
         self, key: bytes, value: object, when_ms: int = NEVER, idle_s: int = -1, frequency: int = -1
     ) -> bytes:
         """Return a key as one piece; see `key_pieces`."""
+        if isinstance(value, bytes) and when_ms == NEVER and idle_s < 0 and frequency < 0:
+            compressed = self._compressed
+            name = encode_string(key, compressed)
+            return self._count(b"".join((_STRING, name, encode_string(value, compressed))))
         return b"".join(list(self.key_pieces(key, value, when_ms, idle_s, frequency)))
 
     def end(self) -> bytes:

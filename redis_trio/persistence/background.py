@@ -1,0 +1,273 @@
+"""BGSAVE: the data of one moment is saved to the RDB file while clients are served.
+
+The moment is fixed by `BackgroundSave.begin`; a task of the shell then does `run`. Everything that
+may wait for the disk happens in a thread, except the rename, so that whoever gives a save up
+(FLUSHALL, SHUTDOWN) knows that no file comes after that. A save that fails or is given up leaves
+the file that was there, and no other.
+
+Save points have a deadline, and only while something has changed: see `next_save_ms`. Whoever ends
+a unit of work compares `dirty` with `save_dirty`, the number of changes from which on there is a
+deadline that the keeper does not know yet.
+
+Source: Redis rdb.c rdbSaveBackground, backgroundSaveDoneHandlerDisk; server.c serverCron.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+
+import trio
+
+from redis_trio.keyspace.expire import NEVER
+from redis_trio.persistence import rdb_file
+from redis_trio.persistence.snapshot import CHUNK, Snapshot
+
+if TYPE_CHECKING:
+    from redis_trio.state import ServerState
+
+SLICE_NS: Final = 1_000_000  # while nobody is served
+BUSY_NS: Final = 200_000  # while somebody is
+SYNC_BYTES: Final = 4 << 20  # so that the disk has a steady load
+RETRY_S: Final = 5  # after a save that failed
+
+T = TypeVar("T")
+
+
+async def write_out(snapshot: Snapshot, sink: Callable[[bytes], Awaitable[None]]) -> None:
+    """Make all bytes of a snapshot, a slice at a time, and serve clients in between.
+
+    Args:
+      sink: called with some CHUNK of bytes at a time, in order; the snapshot waits for it.
+
+    The snapshot is closed when this ends, whichever way.
+    """
+    server = snapshot.server
+    try:
+        commands = server.stats.total_commands
+        more = True
+        while more:
+            is_busy = server.stats.total_commands != commands
+            commands = server.stats.total_commands
+            done = snapshot.keys_done
+            more = snapshot.step(BUSY_NS if is_busy else SLICE_NS)
+            delay_us: int = server.config.rdb_key_save_delay
+            if delay_us > 0:
+                await trio.sleep((snapshot.keys_done - done) * delay_us / 1e6)
+            if snapshot.size >= CHUNK or not more:
+                await sink(snapshot.take())
+            else:
+                await trio.lowlevel.checkpoint()
+    finally:
+        snapshot.close()
+
+
+class BackgroundSave:
+    """The background saves of one server: one at a time.
+
+    Attributes:
+      running: whether there is one.
+      scheduled: whether one is to begin when the snapshot in hand has ended.
+      began_s, seconds: when the one in hand began, -1 if there is none; how long the last took.
+      spawn: starts a task of the shell; None while there is no shell, and nothing can be saved.
+      uses_threads: whether threads can be waited for; not where time is virtual.
+    """
+
+    def __init__(self, server: ServerState) -> None:
+        self._server: Final = server
+        self._snapshot: Snapshot | None = None
+        self._scope = trio.CancelScope()
+        self._dirty_before = 0
+        self._tried_s = 0
+        self._unsynced = 0  # bytes written since the last fsync
+        self.running = False
+        self.scheduled = False
+        self.began_s = -1
+        self.seconds = -1
+        self.spawn: Callable[[Callable[[], Awaitable[None]]], None] | None = None
+        self.uses_threads = True
+        server.config.subscribe("save", self.points_changed)
+        server.config.subscribe("stop-writes-on-bgsave-error", server.update_gate)
+
+    # -- one save
+
+    def begin(self) -> bool:
+        """Fix the moment and begin to save it; return whether that was possible."""
+        server = self._server
+        if self.spawn is None or self.running or server.snapshot is not None:
+            return False
+        persistence = server.persistence
+        persistence.saves += 1
+        self._dirty_before = server.dirty
+        self._tried_s = self.began_s = server.clock.now_ms // 1000
+        writer = rdb_file.new_writer(server, rdb_file.file_version(server))
+        head = [writer.header(rdb_file.aux_fields(server))]
+        head += [writer.library(code) for code in persistence.libraries]
+        self._snapshot = Snapshot(server, writer, head)
+        self._scope = trio.CancelScope()
+        self.running = True
+        self.scheduled = False
+        server.log.info("Background saving started")
+        self.spawn(self.run)
+        return True
+
+    async def run(self) -> None:
+        """Save the moment that `begin` has fixed; what goes wrong is logged."""
+        snapshot = self._snapshot
+        assert snapshot is not None
+        server = self._server
+        path = rdb_file.file_path(server)
+        temporary = os.path.join(
+            server.config.dir, f"temp-bg-{os.getpid()}-{server.run_id[:8]}.rdb"
+        )
+        saved = failed = False
+        try:
+            with self._scope:
+                try:
+                    await self._save(snapshot, temporary, path)
+                    saved = True
+                except OSError as exc:
+                    rdb_file.log_failure(server, exc)
+                    failed = True
+                except Exception as bug:
+                    server.log.error("internal error in a background save", exc_info=bug)
+                    failed = True
+        finally:
+            snapshot.close()
+            if not saved:
+                rdb_file.remove_file(temporary)
+            self._finished(saved, failed)
+
+    async def _save(self, snapshot: Snapshot, temporary: str, path: str) -> None:
+        """Write the file and put it in place. Raises OSError."""
+        file: BinaryIO = await self._on_disk(lambda: open(temporary, "wb", buffering=0))  # noqa: SIM115
+        try:
+
+            async def sink(data: bytes) -> None:
+                await self._on_disk(lambda: self._write(file, data))
+
+            await write_out(snapshot, sink)
+            await self._on_disk(lambda: os.fsync(file.fileno()))
+        finally:
+            file.close()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        os.replace(temporary, path)
+        with trio.CancelScope(shield=True):
+            await self._on_disk(lambda: rdb_file.sync_folder(path))
+
+    def _write(self, file: BinaryIO, data: bytes) -> None:
+        """Write bytes, and have them on the disk now and then; in a thread. Raises OSError."""
+        write_all(file, data)
+        self._unsynced += len(data)
+        if self._unsynced >= SYNC_BYTES and self._server.config.rdb_save_incremental_fsync:
+            self._unsynced = 0
+            os.fdatasync(file.fileno())
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        """Do what may wait for the disk; it is done when this returns, even if cancelled."""
+        if self.uses_threads:
+            return await trio.to_thread.run_sync(work)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        result = work()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return result
+
+    def _finished(self, saved: bool, failed: bool) -> None:
+        """Take note of how a save has ended; one that was given up is as if it had not been."""
+        server = self._server
+        persistence = server.persistence
+        now_s = int(server.clock.time())
+        self.seconds = now_s - self.began_s
+        self.began_s = -1
+        self.running = False
+        self._snapshot = None
+        if saved:
+            server.log.info("Background saving terminated with success")
+            server.dirty = max(0, server.dirty - self._dirty_before)
+            persistence.last_save_s = now_s
+            persistence.last_save_ok = True
+        elif failed:
+            server.log.warning("Background saving error")
+            persistence.last_save_ok = False
+        else:
+            server.log.warning("Background saving given up")
+        server.update_gate()
+        self.points_changed()
+
+    def schedule(self) -> None:
+        """Have a save begin as soon as that is possible."""
+        self.scheduled = True
+        if self._server.snapshot is None:
+            self._server.due_at(self._server.clock.now_ms)
+
+    def give_up(self) -> None:
+        """End a save that is running; no file comes of it."""
+        if self.running:
+            self._scope.cancel()
+        self.scheduled = False
+
+    def denies_writes(self) -> bool:
+        """Return whether nothing may be written, because it could not be saved."""
+        server = self._server
+        config = server.config
+        return (
+            not server.persistence.last_save_ok
+            and config.stop_writes_on_bgsave_error
+            and bool(config.save)
+        )
+
+    def seconds_so_far(self) -> int:
+        """Return how long the save in hand has taken, -1 if there is none."""
+        return self._server.clock.now_ms // 1000 - self.began_s if self.running else -1
+
+    # -- when to save
+
+    def points_changed(self) -> None:
+        """Look at the save points again: they, the last save or the number of changes changed."""
+        server = self._server
+        if not server.persistence.last_save_ok:
+            server.update_gate()
+        counts = [changes for _, changes in server.config.save if changes > server.dirty]
+        server.save_dirty = min(counts, default=NEVER)
+        next_ms = self.next_save_ms()
+        if next_ms != NEVER:
+            server.due_at(next_ms)
+
+    def next_save_ms(self) -> int:
+        """Return when a save is due by the changes so far, NEVER if none is."""
+        server = self._server
+        if self.running or server.snapshot is not None or self.spawn is None:
+            return NEVER
+        persistence = server.persistence
+        times = [server.clock.now_ms // 1000] if self.scheduled else []
+        for seconds, changes in server.config.save:
+            if server.dirty >= changes:
+                times.append(persistence.last_save_s + seconds + 1)
+        if not times:
+            return NEVER
+        next_s = min(times)
+        if not persistence.last_save_ok:
+            next_s = max(next_s, self._tried_s + RETRY_S + 1)
+        return next_s * 1000
+
+    def save_if_due(self) -> None:
+        """Begin the save that is due."""
+        server = self._server
+        now_s = server.clock.now_ms // 1000
+        for seconds, changes in server.config.save:
+            if (
+                server.dirty >= changes
+                and now_s - server.persistence.last_save_s > seconds
+                and not self.scheduled
+            ):
+                server.log.info("%d changes in %d seconds. Saving...", changes, seconds)
+                break
+        self.begin()
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write all of it to an unbuffered file. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
