@@ -12,8 +12,7 @@ from typing import Final
 WITHOUT_EFFECT: Final = {
     "Security": "acl-pubsub-default acllog-max-len enable-module-command",
     "Limits and memory": (
-        "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients "
-        "busy-reply-threshold"
+        "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients"
     ),
     "Network": "bind-source-addr socket-mark-id",
     "Stopping": "shutdown-timeout",

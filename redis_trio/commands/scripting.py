@@ -83,7 +83,7 @@ def _call_function(client: Client, args: Args, read_only: bool) -> Reply:
     if client.server.monitors:
         show(client, args)
     functions = _functions(client)
-    function = functions.functions.get(args[1])
+    function = functions.functions.get(args[1].lower())
     if function is None:
         raise RedisError("ERR Function not found")
     count = parse_integer(args[2])

@@ -11,6 +11,7 @@ local tostring, type, tonumber, unpack, xpcall = tostring, type, tonumber, unpac
 local setmetatable = setmetatable
 local protect, handler, real, calm = kit.protect, kit.handler, kit.real, kit.calm
 local host_call, host_log, host_double = host.call, host.log, host.double
+local host_call_many = host.call_many
 local host_count, host_register, host_check = host.count_error, host.register, host.check
 local host_setresp, host_setrepl, host_sha1 = host.setresp, host.setrepl, host.sha1
 local host_random, host_seed = host.random, host.seed
@@ -91,12 +92,14 @@ function redis.call(...)
     return reply(true, host_call(a, b, c))
   end
   check(true, ...)
+  if n > 200 then return reply(true, host_call_many({...})) end
   return reply(true, host_call(...))
 end
 
 function redis.pcall(...)
   local e = check(false, ...)
   if e then return e end
+  if select('#', ...) > 200 then return reply(false, host_call_many({...})) end
   return reply(false, host_call(...))
 end
 

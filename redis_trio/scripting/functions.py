@@ -62,7 +62,7 @@ class Functions:
     """The libraries of one server, and the Lua state in which they live.
 
     Attributes:
-      libraries, functions: by name.
+      libraries, functions: by name; that of a function in lower case.
     """
 
     def __init__(self, room: Room) -> None:
@@ -128,7 +128,7 @@ class Functions:
         library = self._compile(code, self.libraries, replace, timeout)
         old = self.libraries.get(library.name)
         for name in library.functions:
-            other = self.functions.get(name)
+            other = self.functions.get(name.lower())
             if other is not None and other.library is not old:
                 self._forget(library)
                 raise RedisError(f"ERR Function {error_text(name)} already exists")
@@ -200,12 +200,13 @@ class Functions:
 
     def _link(self, library: Library) -> None:
         self.libraries[library.name] = library
-        self.functions.update(library.functions)
+        for name, function in library.functions.items():
+            self.functions[name.lower()] = function
 
     def _unlink(self, library: Library) -> None:
         del self.libraries[library.name]
         for name in library.functions:
-            del self.functions[name]
+            self.functions.pop(name.lower(), None)
 
     def _forget(self, library: Library) -> None:
         """Let the Lua state forget the functions of a library."""
@@ -276,7 +277,7 @@ class Functions:
             if name in self.libraries and policy != b"replace":
                 raise RedisError(f"ERR Library {error_text(name)} already exists")
         for name in names:
-            other = self.functions.get(name)
+            other = self.functions.get(name.lower())
             if other is not None and other.library.name not in found:
                 raise RedisError(f"ERR Function {error_text(name)} already exists")
 

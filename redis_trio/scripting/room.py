@@ -20,7 +20,7 @@ import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.client import BUSY, Client, Transport
@@ -154,6 +154,7 @@ class Room:
         rng = self.server.rng
         host: dict[str, Callable[..., object]] = {
             "call": self._call,
+            "call_many": self._call_many,
             "log": self._log,
             "double": format_double,
             "count_error": self._count_error,
@@ -334,6 +335,14 @@ class Room:
             else:
                 self.server.log.error("internal error in a script", exc_info=bug)
             return None, b"refused", b"internal error"
+
+    def _call_many(self, words: Iterable[object]) -> object:
+        """`_call` with more arguments than Lua passes on to C, in a table."""
+        try:
+            listed = list(words.values())  # type: ignore[attr-defined]
+        except Exception:  # noqa: BLE001  (none may reach the script)
+            return None, b"refused", b"internal error"
+        return self._call(*listed)
 
     def _call_command(self, args: Args) -> object:
         run = self.running
