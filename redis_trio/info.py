@@ -209,6 +209,34 @@ def _percent(part: int, whole: int) -> str:
     return f"{part * 100 / whole:.2f}%" if whole else "0.00%"
 
 
+def _of_scripts(server: ServerState) -> list[str]:
+    """Return what INFO memory says of scripts and functions."""
+    room = server.scripting
+    vm_eval = vm_functions = eval_bytes = function_bytes = 0
+    scripts = functions = libraries = 0
+    if room is not None:
+        vm_eval, vm_functions = room.eval_memory, room.functions.engine_memory
+        eval_bytes, function_bytes = room.scripts_bytes, room.functions.memory_bytes
+        scripts = len(room.scripts)
+        functions, libraries = len(room.functions.functions), len(room.functions.libraries)
+    total = vm_eval + vm_functions
+    return [
+        f"used_memory_lua:{vm_eval}",
+        f"used_memory_vm_eval:{vm_eval}",
+        f"used_memory_lua_human:{human(vm_eval)}",
+        f"used_memory_scripts_eval:{eval_bytes}",
+        f"number_of_cached_scripts:{scripts}",
+        f"number_of_functions:{functions}",
+        f"number_of_libraries:{libraries}",
+        f"used_memory_vm_functions:{vm_functions}",
+        f"used_memory_vm_total:{total}",
+        f"used_memory_vm_total_human:{human(total)}",
+        f"used_memory_functions:{function_bytes}",
+        f"used_memory_scripts:{eval_bytes + function_bytes}",
+        f"used_memory_scripts_human:{human(eval_bytes + function_bytes)}",
+    ]
+
+
 def _memory(server: ServerState) -> Lines:
     memory = server.memory
     config = server.config
@@ -238,19 +266,7 @@ def _memory(server: ServerState) -> Lines:
         "allocator_muzzy:0",
         f"total_system_memory:{system}",
         f"total_system_memory_human:{human(system)}",
-        "used_memory_lua:0",
-        "used_memory_vm_eval:0",
-        "used_memory_lua_human:0B",
-        "used_memory_scripts_eval:0",
-        "number_of_cached_scripts:0",
-        "number_of_functions:0",
-        "number_of_libraries:0",
-        "used_memory_vm_functions:0",
-        "used_memory_vm_total:0",
-        "used_memory_vm_total_human:0B",
-        "used_memory_functions:0",
-        "used_memory_scripts:0",
-        "used_memory_scripts_human:0B",
+        *_of_scripts(server),
         f"maxmemory:{config.maxmemory}",
         f"maxmemory_human:{human(config.maxmemory)}",
         f"maxmemory_policy:{config.maxmemory_policy}",
@@ -356,7 +372,7 @@ def _stats(server: ServerState) -> Lines:
         f"expire_cycle_cpu_milliseconds:{stats.expire_cycle_ns // 1_000_000}",
         "evicted_keys:0",
         "evicted_clients:0",
-        "evicted_scripts:0",
+        f"evicted_scripts:{0 if server.scripting is None else server.scripting.evicted}",
         "total_eviction_exceeded_time:0",
         "current_eviction_exceeded_time:0",
         f"keyspace_hits:{stats.keyspace_hits}",

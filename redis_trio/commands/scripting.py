@@ -91,8 +91,9 @@ def _call_function(client: Client, args: Args, read_only: bool) -> Reply:
         raise RedisError("ERR Bad number of keys provided")
     keys = _count_keys(args, count)
     room = _room(client)
+    engine = functions.engine
     return room.call_function(
-        client, args, functions.engine, function.callback, function.flags, keys, read_only
+        client, args, engine, function.name, function.callback, function.flags, keys, read_only
     )
 
 

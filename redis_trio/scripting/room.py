@@ -228,6 +228,7 @@ class Room:
         client: Client,
         args: Args,
         engine: Engine,
+        name: bytes,
         callback: int,
         flags: int,
         keys: int,
@@ -235,7 +236,7 @@ class Room:
     ) -> Reply:
         """Run a function with the arguments of FCALL; return its reply."""
         self._admit(client, flags, ro)
-        run = Run(client, args, args[1], False, ro or flags & NO_WRITES != 0)
+        run = Run(client, args, name, False, ro or flags & NO_WRITES != 0)
         return self._run(
             run, engine, "fcall", callback, client.resp, *self._tables(engine, args, keys)
         )
