@@ -67,7 +67,7 @@ from redis_trio.persistence.rdb_format import (
 from redis_trio.persistence.rdb_stream import stream_chunks
 
 COMPRESS_MAX: Final = 1 << 20  # longer strings are not compressed: it would hold everybody up
-PIECE: Final = 1 << 14  # bytes, about, of a piece of a big value
+PIECE: Final = 1 << 11  # bytes, about, of a piece of a big value: some tenths of a ms
 
 _DOUBLE: Final = struct.Struct("<d")
 _CHECKSUM_SIZE: Final = 8
