@@ -1,10 +1,14 @@
 """Scripts on a real redis-server and on ours; what changed since Redis 7.0 is left out."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import pytest
+import redis
 
 from tests.interop.compare import Both
+from tests.interop.conftest import Start
 
 SCRIPTS = [
     'return 1',
@@ -266,3 +270,57 @@ SCRIPTS = [
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts(both: Both, script: str) -> None:
     both(["EVAL", script, "1", "key1", "arg1", "arg2"])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "while true do redis.pcall('ping') end",
+    ],
+)
+def test_a_slow_script_is_busy_until_it_is_killed(start_ours: Start, script: str) -> None:
+    """Even a client that comes while the script runs is told so, and can end it."""
+    port = start_ours()
+    with redis.Redis(port=port) as slow, redis.Redis(port=port) as other:
+        other.config_set("busy-reply-threshold", 1)
+        waiting = slow.connection_pool.get_connection()
+        waiting.send_command("EVAL", script, "0")
+        wait_until_busy(other)
+        with redis.Redis(port=port) as late:
+            with pytest.raises(redis.ResponseError, match="^BUSY Redis is busy"):
+                late.get("a")
+            assert late.script_kill()
+        with pytest.raises(redis.ResponseError, match="^Script killed by user"):
+            waiting.read_response()
+        slow.connection_pool.release(waiting)
+        assert other.ping()
+        assert slow.eval("return 1", 0) == 1
+
+
+def wait_until_busy(client: redis.Redis) -> None:
+    """Ask until the server says BUSY: the script was sent on another connection."""
+    for _ in range(10_000):
+        try:
+            client.ping()
+        except redis.ResponseError as error:
+            assert str(error).startswith("BUSY")  # noqa: PT017  (it is what is waited for)
+            return
+    raise AssertionError("the script has not become slow")
+
+
+def test_a_script_that_has_written_is_not_killed(start_ours: Start) -> None:
+    port = start_ours()
+    with redis.Redis(port=port) as slow, redis.Redis(port=port) as other:
+        other.config_set("busy-reply-threshold", 1)
+        waiting = slow.connection_pool.get_connection()
+        script = "redis.call('set', 'a', 1) for i = 1, 3e7 do end return redis.call('get', 'a')"
+        waiting.send_command("EVAL", script, "0")
+        wait_until_busy(other)
+        with pytest.raises(redis.ResponseError, match="^UNKILLABLE"):
+            other.script_kill()
+        assert waiting.read_response() == b"1"
+        slow.connection_pool.release(waiting)
+        assert other.get("a") == b"1"

@@ -1,5 +1,7 @@
 """Scripts and functions, by value."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import hashlib
