@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
 
@@ -19,3 +20,19 @@ def pytest_sessionstart() -> None:
     expected = os.environ.get("REDIS_TRIO_EXPECT")
     if expected and build_kind() != expected:
         pytest.exit(f"{redis_trio.__file__} is {build_kind()}, expected {expected}", returncode=4)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Let a report be sent to another process: bytes in error texts are surrogates."""
+    return _printable((yield))
+
+
+def _printable(data: object) -> object:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {key: _printable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_printable(item) for item in data]
+    return data
