@@ -16,8 +16,8 @@ REFERENCE: dict[str, dict[str, object]] = json.loads(
 PAGE = (ROOT / "docs" / "explanation" / "compatibility.rst").read_text(encoding="utf-8")
 TABLE = PAGE.partition("Group  ")[2].partition("\n- ")[0]
 NAMED = set(re.findall(r"[A-Z][A-Z_-]{2,}", TABLE)) - {"CLIENT"}
-WHOLE_GROUPS = {"scripting", "cluster"}
-"""Those of which the table says that all is missing, but for FUNCTION FLUSH and HELP."""
+WHOLE_GROUPS = {"cluster"}
+"""Those of which the table says that all is missing."""
 
 
 def test_every_command_that_is_missing_is_named_or_its_group_is() -> None:
@@ -42,9 +42,5 @@ def test_nothing_is_called_missing_that_is_there() -> None:
     there = {name for name in DECLARATIONS if " " not in name}
     there |= {name.split()[1] for name in DECLARATIONS if name.startswith("CLIENT ")}
     assert sorted(NAMED & there) == ["DEBUG", "SCRIPT"]  # SCRIPT DEBUG is missing
-    groups = {
-        declaration.group.replace("_", "-")
-        for name, declaration in DECLARATIONS.items()
-        if not name.startswith("FUNCTION")
-    }
+    groups = {declaration.group.replace("_", "-") for declaration in DECLARATIONS.values()}
     assert sorted(groups & WHOLE_GROUPS) == []
