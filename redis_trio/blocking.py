@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from redis_trio.client import PAUSED
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
 

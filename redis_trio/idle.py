@@ -14,7 +14,7 @@ Source: Redis timeout.c clientsCronHandleTimeout.
 from __future__ import annotations
 
 from redis_trio.client import BLOCKED, PAUSED, Client
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 from redis_trio.log import VERBOSE
 from redis_trio.state import ServerState
 

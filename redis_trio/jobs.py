@@ -9,10 +9,10 @@ from typing import Final
 
 from redis_trio.blocking import next_pause_deadline, unpause_if_due
 from redis_trio.clock import perf_counter_ns
+from redis_trio.data.expires import NEVER
 from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_changed
 from redis_trio.keeper import Job
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.output_limits import close_over_soft_limit, next_output_deadline
 from redis_trio.persistence.aof_files import turn_on_later

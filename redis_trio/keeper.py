@@ -13,8 +13,8 @@ from typing import Final, Protocol
 import trio
 
 from redis_trio.clock import perf_counter_ns
+from redis_trio.data.expires import NEVER
 from redis_trio.execute import serve_ready
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.state import ServerState
 
 ROUNDING_S: Final = 1e-6  # so that the clock has surely passed the deadline on waking

@@ -34,7 +34,7 @@ PYMALLOC_MAX: Final = 512  # bytes; bigger objects come from malloc
 ALIGNMENT: Final = 16
 SAMPLED_SHARDS: Final = 8
 ENTRY_BYTES: Final = 38  # of a table for each key, see data/table.py
-DEADLINE_BYTES: Final = 230  # for each key that expires, see keyspace/expire.py
+DEADLINE_BYTES: Final = 230  # for each key that expires, see data/expires.py
 MEAN_BLOCK: Final = 64  # of small objects, where nothing better is known
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 

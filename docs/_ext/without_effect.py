@@ -17,9 +17,7 @@ WITHOUT_EFFECT: Final = {
     "Network": "bind-source-addr socket-mark-id",
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
-    "Snapshots": (
-        "rdb-del-sync-files key-load-delay loading-process-events-interval-bytes"
-    ),
+    "Snapshots": ("rdb-del-sync-files key-load-delay loading-process-events-interval-bytes"),
     "Append-only file": (
         "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "
         "aof-rewrite-incremental-fsync"

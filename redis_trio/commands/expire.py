@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import option_name, read_integer
 from redis_trio.command import FAST, READONLY, WRITE, group, key
+from redis_trio.data.expires import NEVER
 from redis_trio.data.numbers import INTEGER_MAX, INTEGER_MIN
 from redis_trio.errors import RedisError
 from redis_trio.keyspace.database import GENERIC
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
 

@@ -21,11 +21,11 @@ from redis_trio.command import (
     group,
     key,
 )
+from redis_trio.data.expires import NEVER
 from redis_trio.data.glob import glob_filter
 from redis_trio.data.numbers import parse_integer
 from redis_trio.errors import NO_SUCH_KEY, SAME_OBJECT, SYNTAX, RedisError
 from redis_trio.keyspace.database import GENERIC
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.values import TYPE_NAMES, copy_value, type_name
 from redis_trio.protocol.reply import OK, Reply, Status
 from redis_trio.protocol.request import Args

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from redis_trio.args import option_name, read_integer, read_integer_in
 from redis_trio.command import DENYOOM, FAST, READONLY, WRITE, group, key
 from redis_trio.commands.hash import hash_value
+from redis_trio.data.expires import NEVER
 from redis_trio.data.hash import Hash
 from redis_trio.data.numbers import INTEGER_MAX
 from redis_trio.errors import RedisError
 from redis_trio.keyspace.database import GENERIC, HASH
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import delete_field
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args

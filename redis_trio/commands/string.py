@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import option_name, read_integer
 from redis_trio.command import DENYOOM, FAST, READONLY, WRITE, group, key
+from redis_trio.data.expires import NEVER
 from redis_trio.data.lcs import lcs_length, lcs_ranges
 from redis_trio.data.numbers import INTEGER_MAX
 from redis_trio.errors import STRING_TOO_LONG, SYNTAX, WRONGTYPE, RedisError, wrong_arity
 from redis_trio.keys import set_keys
 from redis_trio.keyspace.database import GENERIC, STRING
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.protocol.reply import OK, Reply
 from redis_trio.protocol.request import Args
 

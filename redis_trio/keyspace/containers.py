@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from redis_trio.data.expires import NEVER
 from redis_trio.data.hash import Hash
 from redis_trio.data.list import List
 from redis_trio.data.numbers import format_double
 from redis_trio.data.set import Set
 from redis_trio.data.sorted_set import SortedSet
 from redis_trio.data.table import Table
-from redis_trio.keyspace.expire import NEVER
 
 
 def value_table(value: object) -> Table | None:

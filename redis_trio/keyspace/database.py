@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from redis_trio.data.expires import NEVER, Expires
 from redis_trio.data.hash import Hash
 from redis_trio.data.table import Table
 from redis_trio.keyspace.access import AccessTimes
-from redis_trio.keyspace.expire import NEVER, Expires
 from redis_trio.keyspace.frequency import Frequencies
 
 if TYPE_CHECKING:

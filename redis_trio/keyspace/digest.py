@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from redis_trio.data.expires import NEVER
 from redis_trio.data.hash import Hash
 from redis_trio.data.list import List
 from redis_trio.data.numbers import format_grisu
@@ -18,7 +19,6 @@ from redis_trio.data.set import Set
 from redis_trio.data.sorted_set import SortedSet
 from redis_trio.data.stream import Stream
 from redis_trio.data.stream_id import MAX_ID, ZERO_ID
-from redis_trio.keyspace.expire import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

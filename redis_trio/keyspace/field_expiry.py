@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.clock import perf_counter_ns
+from redis_trio.data.expires import NEVER
 from redis_trio.data.hash import Hash
 from redis_trio.keyspace.database import GENERIC, HASH
-from redis_trio.keyspace.expire import NEVER
 
 if TYPE_CHECKING:
     from redis_trio.keyspace.database import Database

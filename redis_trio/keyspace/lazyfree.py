@@ -17,8 +17,8 @@ from redis_trio.clock import perf_counter_ns
 from redis_trio.keyspace.values import collection, is_string
 
 if TYPE_CHECKING:
+    from redis_trio.data.expires import Expires
     from redis_trio.data.table import Table
-    from redis_trio.keyspace.expire import Expires
     from redis_trio.state import ServerState
 
 LAZYFREE_THRESHOLD: Final = 64  # values of so many elements are freed at once

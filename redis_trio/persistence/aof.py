@@ -30,7 +30,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 
 if TYPE_CHECKING:
     from redis_trio.client import Client

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import trio
 
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 from redis_trio.persistence import rdb_file
 from redis_trio.persistence.snapshot import CHUNK, Snapshot
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from redis_trio.clock import perf_counter_ns
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 from redis_trio.persistence.rdb_format import COMPATIBLE_VERSION, VERSION, RdbError
 from redis_trio.persistence.rdb_reader import NO_DEADLINE, Entry, RdbReader
 from redis_trio.persistence.rdb_writer import RdbWriter

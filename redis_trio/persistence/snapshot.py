@@ -36,16 +36,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mypy_extensions import i64
 
 from redis_trio.clock import perf_counter_ns
+from redis_trio.data.expires import NEVER
 from redis_trio.data.hash import Hash
 from redis_trio.data.key_set import KeySet
 from redis_trio.data.table import SCAN_BITS
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.values import collection, copy_value
 
 if TYPE_CHECKING:
+    from redis_trio.data.expires import Expires
     from redis_trio.keyspace.access import AccessTimes
     from redis_trio.keyspace.database import Database
-    from redis_trio.keyspace.expire import Expires
     from redis_trio.state import ServerState
 
 CHUNK: Final = 256 * 1024  # bytes made before they have to be taken

@@ -184,10 +184,14 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("SCRIPT HELP", [], ANY),
     (
         "FUNCTION LOAD",
-        ["#!lua name=lib\nredis.register_function{function_name='f', flags={'no-writes'}, "
-         "callback=function(keys, args) return args[1] end}"],
+        [
+            (
+                "#!lua name=lib\nredis.register_function{function_name='f', flags={'no-writes'}, "
+                "callback=function(keys, args) return args[1] end}"
+            )
+        ],
         Is((b"lib", "lib")),
-    ),  # fmt: skip
+    ),
     ("FCALL", ["f", "0", "x"], Is((b"x", "x"))),
     ("FCALL_RO", ["f", "0", "x"], Is((b"x", "x"))),
     ("FUNCTION LIST", [], ANY),

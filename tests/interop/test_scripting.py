@@ -290,10 +290,10 @@ def test_a_slow_script_is_busy_until_it_is_killed(start_ours: Start, script: str
         waiting.send_command("EVAL", script, "0")
         wait_until_busy(other)
         with redis.Redis(port=port) as late:
-            with pytest.raises(redis.ResponseError, match="^BUSY Redis is busy"):
+            with pytest.raises(redis.ResponseError, match=r"^BUSY Redis is busy"):
                 late.get("a")
             assert late.script_kill()
-        with pytest.raises(redis.ResponseError, match="^Script killed by user"):
+        with pytest.raises(redis.ResponseError, match=r"^Script killed by user"):
             waiting.read_response()
         slow.connection_pool.release(waiting)
         assert other.ping()
@@ -319,7 +319,7 @@ def test_a_script_that_has_written_is_not_killed(start_ours: Start) -> None:
         script = "redis.call('set', 'a', 1) for i = 1, 3e7 do end return redis.call('get', 'a')"
         waiting.send_command("EVAL", script, "0")
         wait_until_busy(other)
-        with pytest.raises(redis.ResponseError, match="^UNKILLABLE"):
+        with pytest.raises(redis.ResponseError, match=r"^UNKILLABLE"):
             other.script_kill()
         assert waiting.read_response() == b"1"
         slow.connection_pool.release(waiting)

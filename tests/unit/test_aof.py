@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from redis_trio.client import Client, Transport
+from redis_trio.data.expires import NEVER
 from redis_trio.feed import encode_command
 from redis_trio.jobs import AofSync
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.persistence.aof import INLINE_MAX, AofError, AppendOnly, Job
 from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
 from redis_trio.protocol.reply import OK, RedisError, Reply

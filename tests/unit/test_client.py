@@ -9,9 +9,9 @@ import pytest
 from redis_trio.blocking import Block, next_pause_deadline, unpause_if_due
 from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client, request_size
 from redis_trio.command import BLOCKING, Command, Declaration
+from redis_trio.data.expires import NEVER
 from redis_trio.feed import encode_command
 from redis_trio.idle import close_idle_clients, next_idle_deadline, timeout_changed
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.protocol.reply import OK, PONG, RedisError, Reply, Status, Verbatim
 from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState

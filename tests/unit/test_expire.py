@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from redis_trio.client import Client
+from redis_trio.data.expires import NEVER
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.protocol.reply import RedisError, Reply
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redis_trio.data.expires import NEVER, Expires
 from redis_trio.keyspace.access import GENERATION, AccessTimes
-from redis_trio.keyspace.expire import NEVER, Expires
 
 START = 1_700_000_000_000
 HOUR = 3_600_000

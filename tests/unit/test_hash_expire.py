@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from redis_trio.client import Client
+from redis_trio.data.expires import NEVER
 from redis_trio.data.field_deadlines import FEW
 from redis_trio.data.hash import Hash
 from redis_trio.jobs import FieldExpiry
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.keyspace.field_expiry import FIELDS, expire_fields_due
 from redis_trio.keyspace.values import collection
 from redis_trio.protocol.reply import RedisError, Reply, Verbatim

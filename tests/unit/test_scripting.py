@@ -261,8 +261,8 @@ def test_what_is_no_part_of_a_script_is_not_there(run: Run, script: str) -> None
         "return rawget(getfenv(2), 'io') == nil",
         "return rawget(getfenv(coroutine.create), 'debug') == nil",
         "return loadstring(string.dump(function() end)) == nil",
-        "local d = string.dump(function() end) local n = 0 "
-        "return load(function() n = n + 1 if n == 1 then return '' end if n == 2 then return d end end) == nil",
+        ("local d = string.dump(function() end) local n = 0 "
+        "return load(function() n = n + 1 if n == 1 then return '' end if n == 2 then return d end end) == nil"),
         "return loadstring('return rawget(_G, \"io\")')() == nil",
         "return coroutine.wrap(function() return rawget(getfenv(0), 'io') end)() == nil",
         "return type(redis.call) == 'function' and type(select(2, pcall(redis.call, {}))) == 'string'",

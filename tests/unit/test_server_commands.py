@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redis_trio.client import CLOSING, Client
-from redis_trio.keyspace.expire import NEVER
+from redis_trio.data.expires import NEVER
 from redis_trio.protocol.reply import NO_REPLY, OK, RedisError, Reply, Verbatim
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from redis_trio.data.expires import NEVER
 from redis_trio.jobs import TrackingLimit
 from redis_trio.keyspace.active_expire import expire_due
-from redis_trio.keyspace.expire import NEVER
 from redis_trio.state import ServerState
 from redis_trio.tracking import FORGOTTEN_AT_ONCE
 from tests.unit.conftest import FakeTime
