@@ -131,6 +131,7 @@ class Client:
       authenticated: whether somebody's password was given, or none was needed at that time.
       user: the name it is authenticated as, `default` before.
       command: the last command, None if that was unknown.
+      is_script: whether it runs what scripts call.
       executing: whether it runs a transaction, in which nothing blocks.
       monitoring: whether it is shown all commands.
       subscriptions: what it listens to; None while that is nothing.
@@ -156,6 +157,7 @@ class Client:
         "halted",
         "held",
         "id",
+        "is_script",
         "laddr",
         "lib_name",
         "lib_ver",
@@ -204,6 +206,7 @@ class Client:
         self.active_ms: i64 = server.clock.now_ms
         self.command: Command | None = None
         self.executing = False
+        self.is_script = False
         self.monitoring = False
         self.subscriptions: Subscriptions | None = None
         self.tracking: Tracking | None = None

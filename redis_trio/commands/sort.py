@@ -274,8 +274,9 @@ def _sort(client: Client, args: Args, options: _Options) -> Reply:
         raise RedisError(WRONGTYPE)
     is_unsorted = options.by_nothing
     by = options.by
-    if is_unsorted and isinstance(value, Set) and options.destination is not None:
-        is_unsorted = False  # a list must not depend on the order of a hash table
+    is_kept = options.destination is not None or client.is_script
+    if is_unsorted and isinstance(value, Set) and is_kept:
+        is_unsorted = False  # what is kept must not depend on the order of a hash table
         options.alpha = True
         by = None
     if isinstance(value, SortedSet):

@@ -128,6 +128,7 @@ class Room:
         self._client = Client(server, Transport(), 0)
         self._client.addr = "lua"
         self._client.executing = True
+        self._client.is_script = True
         self._engine: Engine | None = None
         self._bug: BaseException | None = None
         self._calling: Engine | None = None  # the engine that runs

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from redis_trio.commands import sort
+from redis_trio.protocol.plain import plain_reply
 from redis_trio.protocol.reply import RedisError, Reply
 from redis_trio.state import ServerState
 from tests.unit.conftest import Run
@@ -275,3 +276,12 @@ def test_plain_numbers_take_the_short_way() -> None:
     assert sort.read_scores([b"", b"1"]) == [0.0, 1.0]
     with pytest.raises(RedisError):
         sort.read_scores([b"1-1"])
+
+
+def test_what_a_script_gets_of_a_set_is_in_order(run: Run) -> None:
+    members = [b"%d" % number for number in range(0, 2000, 7)]
+    run("SADD", "s", *members)
+    script = "return redis.call('SORT', KEYS[1], 'BY', 'nosort')"
+    assert plain_reply(run("EVAL", script, 1, "s")) == sorted(members)
+    script = "return redis.call('SORT', KEYS[1], 'BY', 'nosort', 'LIMIT', 0, 3, 'DESC')"
+    assert plain_reply(run("EVAL", script, 1, "s")) == sorted(members, reverse=True)[:3]
