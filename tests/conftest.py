@@ -33,6 +33,8 @@ def _printable(data: object) -> object:
         return data.encode("utf-8", "backslashreplace").decode()
     if isinstance(data, dict):
         return {key: _printable(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
+    if isinstance(data, list):
         return [_printable(item) for item in data]
+    if isinstance(data, tuple):
+        return tuple(_printable(item) for item in data)
     return data
