@@ -54,14 +54,15 @@ class Server:
         until = time.monotonic() + 30
         while True:
             try:
-                Peer(self.port).close()
-                break
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > until:
-                    self.kill()
-                    raise RuntimeError(self._log.read_text()[-2000:]) from None
-                time.sleep(0.01)
-        return self
+                with self.peer() as peer:
+                    if peer.command("PING") == b"+PONG\r\n":  # not while it loads
+                        return self
+            except (OSError, EOFError):
+                pass
+            if self._process.poll() is not None or time.monotonic() > until:
+                self.kill()
+                raise RuntimeError(self._log.read_text()[-2000:])
+            time.sleep(0.01)
 
     def peer(self) -> closing[Peer]:
         """Connect."""
