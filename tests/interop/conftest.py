@@ -50,12 +50,13 @@ class ServerProcess:
             self._process = subprocess.Popen(args, stdout=output, stderr=subprocess.STDOUT)
 
     def wait_until_ready(self) -> None:
-        """Wait until it accepts connections, or fail with what it printed."""
+        """Wait until it answers and has loaded its data, or fail with what it printed."""
         for _ in range(ATTEMPTS):
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
+                with closing(Peer(self.port)) as peer:
+                    if not peer.command("PING").startswith(b"-LOADING"):
+                        return
+            except (OSError, EOFError):
                 pass
             try:
                 self._process.wait(STEP_S)  # unless it has died there is another attempt
