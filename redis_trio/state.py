@@ -29,6 +29,7 @@ from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
 from redis_trio.samples import Samples
+from redis_trio.tls import Tls
 from redis_trio.tracking import TrackingTable
 from redis_trio.transactions import touch, touch_database
 from redis_trio.version import REDIS_VERSION as REDIS_VERSION
@@ -145,6 +146,7 @@ class ServerState:
       executable: the program, as INFO shows it; the shell knows better than the default.
       replid, replid2, second_offset: the replication ids, and up to where the second is valid.
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
+      tls: the contexts of connections with TLS.
       thresholds: up to what size collections have their compact encoding.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
         seconds, once begun.
@@ -220,6 +222,7 @@ class ServerState:
         "start_ms",
         "stats",
         "thresholds",
+        "tls",
         "tracking",
         "waiting",
         "wake_keeper",
@@ -238,6 +241,7 @@ class ServerState:
         self.executable = os.path.abspath(sys.argv[0] or sys.executable)
         self.start_ms: i64 = clock.now_ms
         self.port = 0
+        self.tls = Tls(config, log)
         self.stats = Stats()
         self.memory = Memory()
         self.samples = Samples()

@@ -14,7 +14,7 @@ WITHOUT_EFFECT: Final = {
     "Limits and memory": (
         "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients"
     ),
-    "Network": "bind-source-addr socket-mark-id",
+    "Network": "socket-mark-id",
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": ("rdb-del-sync-files key-load-delay loading-process-events-interval-bytes"),

@@ -65,8 +65,8 @@ _NO_LAZY: Final = "Values are freed where they are deleted; no thread frees them
 _NO_CRASH: Final = "A crash of the interpreter is reported by Python's faulthandler."
 _NO_TICK: Final = "Nothing is done periodically: each timer wakes the server when it is due."
 _NO_TLS: Final = "Used with tls-port."
+_NO_SESSIONS: Final = "Python's ssl module leaves this to OpenSSL, which has defaults of its own."
 _NO_CLUSTER: Final = "Used with cluster-enabled."
-_TLS: Final = "TLS"
 _TITLES: Final = (
     "title",
     "listen-addr",
@@ -397,23 +397,23 @@ class Config(Settings):
     )
 
     # TLS
-    tls_port = Integer(0, 0, 65535, unsupported=_TLS)
-    tls_cluster = Boolean(False, unsupported=_TLS)
-    tls_replication = Boolean(False, unsupported=_TLS)
-    tls_auth_clients = Choice("yes", ("no", "yes", "optional"), ignored=_NO_TLS)
-    tls_cert_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_key_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_key_file_pass = Text(unset_if_empty=True, flags=SENSITIVE, ignored=_NO_TLS)
-    tls_client_cert_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_client_key_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_client_key_file_pass = Text(unset_if_empty=True, flags=SENSITIVE, ignored=_NO_TLS)
-    tls_dh_params_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_ca_cert_file = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_ca_cert_dir = Text(unset_if_empty=True, flags=VOLATILE, ignored=_NO_TLS)
-    tls_protocols = Text(unset_if_empty=True, ignored=_NO_TLS)
-    tls_ciphers = Text(unset_if_empty=True, ignored=_NO_TLS)
-    tls_ciphersuites = Text(unset_if_empty=True, ignored=_NO_TLS)
-    tls_prefer_server_ciphers = Boolean(False, ignored=_NO_TLS)
-    tls_session_caching = Boolean(True, ignored=_NO_TLS)
-    tls_session_cache_size = Integer(20 * KB, 0, INT_MAX, ignored=_NO_TLS)
-    tls_session_cache_timeout = Integer(300, 0, INT_MAX, ignored=_NO_TLS)
+    tls_port = Integer(0, 0, 65535)
+    tls_cluster = Boolean(False, ignored=_NO_CLUSTER)
+    tls_replication = Boolean(False)
+    tls_auth_clients = Choice("yes", ("no", "yes", "optional"))
+    tls_cert_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_key_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_key_file_pass = Text(unset_if_empty=True, flags=SENSITIVE)
+    tls_client_cert_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_client_key_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_client_key_file_pass = Text(unset_if_empty=True, flags=SENSITIVE)
+    tls_dh_params_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_ca_cert_file = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_ca_cert_dir = Text(unset_if_empty=True, flags=VOLATILE)
+    tls_protocols = Text(unset_if_empty=True)
+    tls_ciphers = Text(unset_if_empty=True)
+    tls_ciphersuites = Text(unset_if_empty=True)
+    tls_prefer_server_ciphers = Boolean(False)
+    tls_session_caching = Boolean(True)
+    tls_session_cache_size = Integer(20 * KB, 0, INT_MAX, ignored=_NO_SESSIONS)
+    tls_session_cache_timeout = Integer(300, 0, INT_MAX, ignored=_NO_SESSIONS)

@@ -22,7 +22,7 @@ SHELL = {
     *("__init__", "__main__", "cli", "connection", "hub", "jobs", "keeper", "listeners"),
     *("process", "server", "transport"),
 }
-TRIO = SHELL | {"blocking", "persistence", "replication", "testing"}
+TRIO = SHELL | {"blocking", "outgoing", "persistence", "replication", "testing"}
 EXCEPTIONS = {
     ("config.reader", "commands"),  # `rename-command` is checked against the names of all commands
 }

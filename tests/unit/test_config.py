@@ -124,7 +124,7 @@ def test_every_parameter_says_what_it_takes_and_prints_what_it_reads() -> None:
         ("dir", "/nonexistent", "No such file or directory"),
         ("dir", "/etc/passwd", "Not a directory"),
         ("databases", "3", "can't set immutable config"),
-        ("tls-port", "1", "TLS is not supported"),
+        ("tls-port", "65536", "argument must be between 0 and 65535 inclusive"),
     ],
 )
 def test_a_refusal_is_in_the_words_of_redis(name: str, value: str, reason: str) -> None:
