@@ -25,7 +25,9 @@ from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
     ALLOW_BUSY,
+    LOADING,
     MAY_REPLICATE,
+    NO_ASYNC_LOADING,
     NO_AUTH,
     NO_MULTI,
     PROTECTED,
@@ -36,12 +38,13 @@ from redis_trio.command import (
     unknown_command,
 )
 from redis_trio.errors import AOF_ERROR, NOAUTH, SAVE_ERROR, RedisError, wrong_arity
+from redis_trio.errors import LOADING as LOADING_ERROR
 from redis_trio.keyspace.values import type_name
 from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import SLOW_NS, ServerState
-from redis_trio.transactions import Queued, abort
+from redis_trio.transactions import Queued, Transaction, abort
 from redis_trio.transactions import end as end_transaction
 
 _NEVER_QUEUED: Final = frozenset(["exec", "discard", "multi", "watch", "quit", "reset", "undo"])
@@ -195,6 +198,8 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         and command.fullname not in _FOR_SUBSCRIBERS
     ):
         return _reject(client, command, _subscribed_error(command))
+    if server.persistence.loading and _waits_for_data(server, command, client.transaction):
+        return _reject(client, command, RedisError(LOADING_ERROR))
     if server.script_is_slow and not flags & ALLOW_BUSY:
         assert server.scripting is not None
         return _reject(client, command, server.scripting.busy_error())
@@ -222,6 +227,18 @@ def _is_allowed(client: Client, command: Command) -> bool:
     else:
         allowed = config.enable_module_command
     return allowed == "yes" or (allowed == "local" and client.is_local)
+
+
+def _waits_for_data(server: ServerState, command: Command, transaction: Transaction | None) -> bool:
+    """Whether a command, or any that EXEC would run, is refused while data is loaded."""
+    commands = [command]
+    if transaction is not None and command.fullname == "exec":
+        commands += [queued.command for queued in transaction.queue]
+    is_allowed = is_allowed_beside = True
+    for one in commands:
+        is_allowed = is_allowed and one.flags & LOADING != 0
+        is_allowed_beside = is_allowed_beside and one.flags & NO_ASYNC_LOADING == 0
+    return server.loading.refuses(is_allowed, is_allowed_beside)
 
 
 def _subscribed_error(command: Command) -> RedisError:

@@ -299,11 +299,12 @@ def _memory(server: ServerState) -> Lines:
 def _persistence(server: ServerState) -> Lines:
     aof = server.aof
     saved = server.persistence
+    loading = server.loading
     snapshot = server.snapshot
     background = server.background
     lines = [
-        f"loading:{int(saved.loading)}",
-        "async_loading:0",
+        f"loading:{int(loading.active and not loading.asynchronous)}",
+        f"async_loading:{int(loading.asynchronous)}",
         "current_cow_peak:0",
         "current_cow_size:0",
         "current_cow_size_age:0",
@@ -342,7 +343,7 @@ def _persistence(server: ServerState) -> Lines:
             f"aof_pending_bio_fsync:{int(aof.job is not None and aof.job.sync)}",
             f"aof_delayed_fsync:{aof.delayed_syncs}",
         ]
-    return lines
+    return lines + loading.info()
 
 
 def _stats(server: ServerState) -> Lines:
@@ -427,10 +428,10 @@ def _replication(server: ServerState) -> Lines:
         "connected_slaves:0",
         *(["min_slaves_good_slaves:0"] if guarded else []),
         "master_failover_state:no-failover",
-        f"master_replid:{server.replid}",
-        f"master_replid2:{server.replid2}",
-        f"master_repl_offset:{server.feed.offset}",
-        f"second_repl_offset:{server.second_offset}",
+        f"master_replid:{server.replication.replid}",
+        f"master_replid2:{server.replication.replid2}",
+        f"master_repl_offset:{server.replication.offset}",
+        f"second_repl_offset:{server.replication.second_offset}",
         "repl_backlog_active:0",
         f"repl_backlog_size:{config.repl_backlog_size}",
         "repl_backlog_first_byte_offset:0",

@@ -38,6 +38,7 @@ from redis_trio.keeper import Keeper, awake
 from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
 from redis_trio.persistence.aof import AofError, Job
 from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
+from redis_trio.persistence.loading import load_in_turns
 from redis_trio.persistence.rdb_file import LoadError, load_slices, save, save_at_end
 from redis_trio.persistence.rdb_format import RdbError
 from redis_trio.protocol.plain import PlainReply, plain_reply
@@ -118,7 +119,15 @@ class RedisServer:
       config: its configuration; change it with CONFIG SET.
     """
 
-    def __init__(self, config: Config, *, pick_port: bool = False, loads: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        pick_port: bool = False,
+        loads: bool = True,
+        listens_first: bool = False,
+        starts_first: bool = False,
+    ) -> None:
         trio_clock = trio.lowlevel.current_clock()
         is_system_clock = type(trio_clock).__qualname__ == "SystemClock"
         self._has_threads = is_system_clock  # virtual time does not wait for a thread
@@ -126,6 +135,8 @@ class RedisServer:
         self.config = config
         self._pick_port = pick_port
         self._loads = loads
+        self._listens_first = listens_first or starts_first  # and loads then
+        self._starts_first = starts_first  # is `started`, and loads then
         self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
@@ -138,7 +149,10 @@ class RedisServer:
         self._client_gone = trio.Event()
         self._grace = trio.CancelScope()
         self._insisted = False  # the grace was cut short
-        self.state.shutdown = self._closing.set
+        self.state.shutdown = self._end
+        self._loaded = trio.Event()  # or has given up
+        self._has_loaded = False
+        self._load_scope = trio.CancelScope()
         self._disk = trio.CapacityLimiter(1)
         self._synced = trio.Event()  # for calls that wait for an fsync
         self.state.aof.released = self._aof_released
@@ -268,8 +282,23 @@ class RedisServer:
         """
         if not self._closing.is_set():
             self.state.persistence.saves_at_end = bool(self.config.save)
-            self._closing.set()
+            self._end()
         await self._closed.wait()
+
+    async def wait_loaded(self) -> None:
+        """Wait until the data is there; it is from the beginning, but with `load_in_background`.
+
+        Raises:
+          ClosedResourceError: the server was closed before.
+        """
+        await self._loaded.wait()
+        if not self._has_loaded:
+            raise trio.ClosedResourceError("the server was closed")
+
+    def _end(self) -> None:
+        """Begin to close, whatever else is going on."""
+        self._closing.set()
+        self._load_scope.cancel()
 
     # -- its task
 
@@ -280,10 +309,8 @@ class RedisServer:
         failure: BaseException | None = None
         try:
             self.state.begin()
-            if self.config.appendonly:
-                await self._open_aof()
-            elif self._loads:
-                await self._load_file()
+            if not self._listens_first:
+                await self._load()
             self._bind()
             self.config.port = self.state.port
             async with trio.open_nursery() as nursery:
@@ -292,13 +319,19 @@ class RedisServer:
                     self.state.aof.start_job = self._start_job
                 self.state.background.uses_threads = self._has_threads
                 self.state.background.spawn = self._spawn
-                self.state.background.points_changed()
                 if self._poller is not None:
                     self.state.serve_meanwhile = self._serve_meanwhile
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
                 self._accept_on(self._listening, nursery)
-                task_status.started(self)
+                if self._starts_first:
+                    task_status.started(self)
+                with self._load_scope:
+                    if self._listens_first:
+                        await self._load()
+                    self.state.background.points_changed()
+                    if not self._starts_first:
+                        task_status.started(self)
                 await self._closing.wait()
                 self._stop_listening()
                 await self._let_out()
@@ -317,6 +350,7 @@ class RedisServer:
                 self._poller.close()
             with trio.CancelScope(shield=True):
                 await self._close_aof()
+            self._loaded.set()
             self._closed.set()
             self._synced.set()
         if failure is not None:
@@ -324,15 +358,23 @@ class RedisServer:
 
     # -- the RDB file
 
-    async def _load_file(self) -> None:
-        """Load the data, if there is a file; others of the host run in between.
+    async def _load(self) -> None:
+        """Load the data, from where the configuration says; others of the host run in between.
 
         Raises:
           LoadError: it is damaged, or cannot be read; it has been logged.
         """
+        if self.config.appendonly:
+            await self._open_aof()
+        elif self._loads:
+            await self._load_file()
+        self._has_loaded = True
+        self._loaded.set()
+
+    async def _load_file(self) -> None:
+        """Load the data, if there is a file. Raises LoadError."""
         try:
-            for _ in load_slices(self.state):
-                await trio.lowlevel.checkpoint()
+            await load_in_turns(self.state, load_slices(self.state))
         except (RdbError, OSError) as exc:
             self.state.log.warning("Fatal error loading the DB, check server logs. Exiting.")
             raise LoadError(str(exc)) from exc
@@ -345,7 +387,7 @@ class RedisServer:
     def _save_last_changes(self) -> None:
         """Save what was written since the end was decided, by clients that were still served."""
         state = self.state
-        if state.persistence.saves_at_end and state.dirty:
+        if state.persistence.saves_at_end and state.dirty and self._has_loaded:
             save(state)
 
     # -- the append-only file
@@ -357,8 +399,7 @@ class RedisServer:
           LoadError: it is damaged, or cannot be had; it has been logged.
         """
         try:
-            for _ in load_aof(self.state):
-                await trio.lowlevel.checkpoint()
+            await load_in_turns(self.state, load_aof(self.state))
             open_aof(self.state)
         except AofError as exc:
             raise LoadError(str(exc)) from exc
@@ -635,6 +676,7 @@ async def run_redis(
     port: int = 6379,
     *,
     host: str | Sequence[str] = "127.0.0.1",
+    load_in_background: bool = False,
     task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED,
     **config: str | int | bool,
 ) -> None:
@@ -642,7 +684,7 @@ async def run_redis(
 
     `server = await nursery.start(run_redis, 0)`; see `serve_redis` for the arguments and errors.
     """
-    await _embedded(port, host, config)._run(task_status=task_status)
+    await _embedded(port, host, load_in_background, config)._run(task_status=task_status)
 
 
 async def serve_redis(
@@ -650,6 +692,7 @@ async def serve_redis(
     port: int = 6379,
     *,
     host: str | Sequence[str] = "127.0.0.1",
+    load_in_background: bool = False,
     **config: str | int | bool,
 ) -> RedisServer:
     """Start a server in `nursery`; it runs until it is closed or the nursery is cancelled.
@@ -658,31 +701,37 @@ async def serve_redis(
       nursery: owns everything the server starts; nothing outlives it.
       port: TCP port; 0 picks a free one.
       host: the address to listen on, or several; loopback unless you say otherwise.
+      load_in_background: whether to return before the data is loaded. Clients are told that it is
+        (LOADING) until then, see `RedisServer.wait_loaded`; a LoadError comes out of `nursery`.
       config: parameters of redis.conf, with underscores: `maxclients=100`, `requirepass="secret"`.
         Data is kept in memory only, unless `dir`, `dbfilename` or `save` say where it is loaded
         from and when it is saved, or `appendonly` does.
 
     Returns:
-      The server, loaded and listening.
+      The server, listening, and loaded unless that goes on in the background.
 
     Raises:
       OSError: it cannot listen there.
       LoadError: the file with its data is damaged, or cannot be read.
       ConfigError: there is no such parameter, or it does not take that value.
     """
-    server = _embedded(port, host, config)
+    server = _embedded(port, host, load_in_background, config)
     await nursery.start(server._run, name="redis server")
     return server
 
 
 def _embedded(
-    port: int, host: str | Sequence[str], config: Mapping[str, str | int | bool]
+    port: int,
+    host: str | Sequence[str],
+    load_in_background: bool,
+    config: Mapping[str, str | int | bool],
 ) -> RedisServer:
     hosts = host if isinstance(host, str) else " ".join(host)
     options = Config.from_options({"port": port, "bind": hosts, **config})
     if "save" not in config:
         options.save = ()
-    return RedisServer(options, pick_port=True, loads=bool(ABOUT_FILES & set(config)))
+    loads = bool(ABOUT_FILES & set(config))
+    return RedisServer(options, pick_port=True, loads=loads, starts_first=load_in_background)
 
 
 @asynccontextmanager
@@ -690,13 +739,16 @@ async def open_redis(
     port: int = 0,
     *,
     host: str | Sequence[str] = "127.0.0.1",
+    load_in_background: bool = False,
     **config: str | int | bool,
 ) -> AsyncIterator[RedisServer]:
     """Run a server for the time of an `async with` block; the arguments are `serve_redis`'s."""
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         try:
-            yield await serve_redis(nursery, port, host=host, **config)
+            yield await serve_redis(
+                nursery, port, host=host, load_in_background=load_in_background, **config
+            )
         except BaseException as exc:  # noqa: BLE001  (raised again, outside of the group)
             failure = exc
         nursery.cancel_scope.cancel()
@@ -715,7 +767,7 @@ async def run_server(
     Raises:
       OSError: it cannot listen as configured.
     """
-    server = RedisServer(config)
+    server = RedisServer(config, listens_first=True)
     async with trio.open_nursery() as nursery:
         await nursery.start(_stop_on_signal, server)
         await server._run(task_status=task_status)
@@ -737,13 +789,16 @@ async def _stop_on_signal(
                 continue
             name = names[signal.Signals(number)]
             log = server.state.log
-            log.warning("Received %s scheduling shutdown...", name)
+            if server.state.loading.active:
+                log.warning("Received shutdown signal during loading, scheduling shutdown.")
+            else:
+                log.warning("Received %s scheduling shutdown...", name)
             config = server.config
             terminated = number == signal.SIGTERM
             options = config.shutdown_on_sigterm if terminated else config.shutdown_on_sigint
             server.state.begin()
             if save_at_end(server.state, options.split()):
-                server._closing.set()
+                server._end()
             else:
                 log.warning(
                     "%s received but errors trying to shut down the server, check the logs for "

@@ -25,9 +25,11 @@ from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.memory import Memory
 from redis_trio.persistence.aof import AppendOnly
 from redis_trio.persistence.background import BackgroundSave
+from redis_trio.persistence.loading import Loading
 from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Limits
 from redis_trio.pubsub import PubSub
+from redis_trio.replication.state import Replication
 from redis_trio.samples import Samples
 from redis_trio.tls import Tls
 from redis_trio.tracking import TrackingTable
@@ -139,12 +141,13 @@ class ServerState:
         many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       persistence: of saves and loads.
+      loading: how far the load in hand is.
       background: saves in the background.
       save_dirty: from how many changes on it has to be told of them, -1 if it need not be.
       snapshot: the moment that is being saved, None if there is none; there is one at a time.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
-      replid, replid2, second_offset: the replication ids, and up to where the second is valid.
+      replication: what it knows of its replicas, or of its primary.
       pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
       tls: the contexts of connections with TLS.
       thresholds: up to what size collections have their compact encoding.
@@ -191,6 +194,7 @@ class ServerState:
         "lazyfree",
         "limits",
         "listening",
+        "loading",
         "log",
         "memory",
         "monitors",
@@ -206,15 +210,13 @@ class ServerState:
         "persistence",
         "port",
         "pubsub",
-        "replid",
-        "replid2",
+        "replication",
         "rng",
         "run_id",
         "samples",
         "save_dirty",
         "script_is_slow",
         "scripting",
-        "second_offset",
         "security_warning_ms",
         "serve_meanwhile",
         "shutdown",
@@ -235,9 +237,6 @@ class ServerState:
         self.log = log
         self.rng = random.Random()
         self.run_id = secrets.token_hex(20)
-        self.replid = secrets.token_hex(20)
-        self.replid2 = "0" * 40
-        self.second_offset = -1
         self.executable = os.path.abspath(sys.argv[0] or sys.executable)
         self.start_ms: i64 = clock.now_ms
         self.port = 0
@@ -246,10 +245,12 @@ class ServerState:
         self.memory = Memory()
         self.samples = Samples()
         self.persistence = Persistence(self.start_ms)
+        self.loading = Loading(self)
         self.snapshot: Snapshot | None = None
         self.save_dirty: i64 = -1
         self.limits = Limits(config.proto_max_bulk_len)
-        self.feed = Feed()
+        self.replication = Replication(self)
+        self.feed = Feed(self.replication)
         self.aof = AppendOnly(self)
         self.waiting = Waiting()
         self.pubsub = PubSub()
@@ -372,6 +373,7 @@ class ServerState:
         """Set `gated` by what is unusual about the server."""
         self.gated = (
             self.script_is_slow
+            or self.persistence.loading
             or self.pause_until_ms != 0
             or self.tracking.is_full()
             or self.aof.error != 0

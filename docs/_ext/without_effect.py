@@ -17,7 +17,7 @@ WITHOUT_EFFECT: Final = {
     "Network": "socket-mark-id",
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
-    "Snapshots": ("rdb-del-sync-files key-load-delay loading-process-events-interval-bytes"),
+    "Snapshots": "rdb-del-sync-files",
     "Append-only file": (
         "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "
         "aof-rewrite-incremental-fsync"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from redis_trio.client import Client
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, STALE, group
-from redis_trio.config import ConfigError, UnknownParameterError
+from redis_trio.config import ConfigError, LoadingError, UnknownParameterError
 from redis_trio.config.kinds import HIDDEN, decode
 from redis_trio.config.rewrite import rewrite_file
 from redis_trio.data.glob import glob_match
+from redis_trio.errors import LOADING as LOADING_ERROR
 from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.help import declare_help
 from redis_trio.protocol.reply import OK, Reply
@@ -68,7 +69,10 @@ def config_set(client: Client, args: Args) -> Reply:
         config.change(
             pairs,
             allow_protected=allowed == "yes" or (allowed == "local" and client.is_local),
+            loading=client.server.persistence.loading,
         )
+    except LoadingError:
+        raise RedisError(LOADING_ERROR) from None
     except UnknownParameterError as exc:
         raise RedisError(
             f"ERR Unknown option or number of arguments for CONFIG SET - '{exc.name}'"

@@ -23,7 +23,7 @@ STEPS: Final = 30  # between two looks at the clock, some tens of us
 
 def next_expiry_ms(server: ServerState) -> int:
     """Return when `expire_due` has something to do, NEVER if nothing ever expires by itself."""
-    if not server.active_expire:
+    if not server.active_expire or server.persistence.loading:
         return NEVER
     db, next_ms, _ = _next_database(server)
     return NEVER if db is None else max(next_ms, server.pause_until_ms)

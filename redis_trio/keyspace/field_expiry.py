@@ -122,7 +122,7 @@ def _next_database(server: ServerState) -> tuple[Database | None, int]:
 
 def next_field_expiry_ms(server: ServerState) -> int:
     """Return when `expire_fields_due` has something to do, NEVER if no field ever expires."""
-    if not server.active_expire:
+    if not server.active_expire or server.persistence.loading:
         return NEVER
     db, next_ms = _next_database(server)
     return NEVER if db is None else max(next_ms, server.pause_until_ms)

@@ -15,7 +15,7 @@ backgroundRewriteDoneHandler.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from redis_trio.config import ConfigError
@@ -32,6 +32,7 @@ from redis_trio.persistence.aof_manifest import (
     sync_folder,
     write_manifest,
 )
+from redis_trio.persistence.loading import Slices, load_at_once
 from redis_trio.persistence.rdb_file import empty_databases
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def aof_folder(config: Config) -> str:
 # -- at start
 
 
-def load_aof(server: ServerState) -> Iterator[None]:
+def load_aof(server: ServerState) -> Slices:
     """Load what the folder has, in slices of about a millisecond.
 
     Raises:
@@ -177,8 +178,7 @@ def reload_aof(server: ServerState) -> bool:
         aof.flush(sync=False)
     empty_databases(server)
     try:
-        for _ in load_aof(server):
-            pass
+        load_at_once(server, load_aof(server))
     except AofError:
         return False
     finally:

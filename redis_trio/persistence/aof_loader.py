@@ -22,7 +22,8 @@ from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command, lookup
 from redis_trio.persistence.aof import AofError
 from redis_trio.persistence.aof_reader import AofReader, FormatError
-from redis_trio.persistence.rdb_file import PROGRESS_NS, Loader, load_options
+from redis_trio.persistence.loading import Slices
+from redis_trio.persistence.rdb_file import Loader, load_options
 from redis_trio.persistence.rdb_format import MAGIC, RdbError
 from redis_trio.protocol.reply import RedisError
 from redis_trio.protocol.request import Args
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from redis_trio.state import ServerState
 
 CHUNK: Final = 256 * 1024  # bytes read at a time
-SLICE_NS: Final = 1_000_000
 BATCH: Final = 32  # commands run between two looks at the clock
 
 
@@ -40,13 +40,14 @@ class AofClient:
     """Runs the commands of one file.
 
     Attributes:
+      name: of the file.
       valid: up to where the file is whole.
       in_transaction: whether EXEC has not come yet.
     """
 
     def __init__(self, server: ServerState, name: str) -> None:
         self._server = server
-        self._name = name
+        self.name = name
         self._client = Client(server, Transport(), 0)
         self._client.set_trusted()
         self._client.obeyed = True
@@ -66,7 +67,7 @@ class AofClient:
             self._server.log.warning(
                 "Unknown command '%s' reading the append only file %s",
                 args[0].decode("utf-8", "surrogateescape"),
-                self._name,
+                self.name,
             )
             raise AofError("unknown command")
         arity = command.arity
@@ -74,7 +75,7 @@ class AofClient:
             self._server.log.warning(
                 "Wrong number of arguments for '%s' reading the append only file %s",
                 command.fullname,
-                self._name,
+                self.name,
             )
             raise AofError("wrong number of arguments")
         name = command.fullname
@@ -112,32 +113,37 @@ class AofClient:
         client.out.clear()
 
 
-def load_files(server: ServerState, manifest: Manifest, folder: str) -> Iterator[None]:
+def load_files(server: ServerState, manifest: Manifest, folder: str) -> Slices:
     """Load the files of a manifest, in slices of about a millisecond.
 
     Raises:
       AofError: they are damaged, or cannot be read; it has been logged. Part of the data is there.
     """
-    persistence = server.persistence
     was_active = server.feed.active
     server.feed.active = False
-    persistence.loading = True
+    files = manifest.files
+    sizes = [os.path.getsize(os.path.join(folder, file.name)) for file in files]
+    server.loading.begin(sum(sizes))
     try:
-        files = manifest.files
-        for file in files:
+        for i, file in enumerate(files):
             kind = "base" if file is manifest.base else "incr"
             began_ns = perf_counter_ns()
-            yield from _load_file(server, folder, file.name, is_last=file is files[-1])
+            is_last = file is files[-1]
+            yield from _load_file(server, folder, file.name, sum(sizes[:i]), is_last=is_last)
             seconds = (perf_counter_ns() - began_ns) / 1e9
             server.log.info("DB loaded from %s file %s: %.3f seconds", kind, file.name, seconds)
     finally:
-        persistence.loading = False
         server.feed.active = was_active
-        server.clock.refresh()
+        server.loading.end()
 
 
-def _load_file(server: ServerState, folder: str, name: str, *, is_last: bool) -> Iterator[None]:
+def _load_file(
+    server: ServerState, folder: str, name: str, before: int, *, is_last: bool
+) -> Iterator[None]:
     """Load one file.
+
+    Args:
+      before: bytes that were loaded before it.
 
     Raises:
       AofError: see `load_files`.
@@ -148,7 +154,7 @@ def _load_file(server: ServerState, folder: str, name: str, *, is_last: bool) ->
         with open(path, "rb") as file:
             client = AofClient(server, name)
             reader = AofReader()
-            yield from _run_file(server, file, name, client, reader)
+            yield from _run_file(server, file, before, client, reader)
     except OSError as exc:
         log.warning(
             "Fatal error: can't open the append log file %s for reading: %s", name, exc.strerror
@@ -173,25 +179,26 @@ def _load_file(server: ServerState, folder: str, name: str, *, is_last: bool) ->
 
 
 def _run_file(
-    server: ServerState, file: BinaryIO, name: str, client: AofClient, reader: AofReader
+    server: ServerState, file: BinaryIO, before: int, client: AofClient, reader: AofReader
 ) -> Iterator[None]:
     """Run what is in a file; what is left over stays in `reader`."""
-    size = os.fstat(file.fileno()).st_size
-    began_ns = told_ns = perf_counter_ns()
-    until = began_ns + SLICE_NS
+    loading = server.loading
     data = file.read(CHUNK)
     if data.startswith(MAGIC):
-        base = Loader(server, load_options(server, file, is_preamble=True))
+        options = load_options(server, file, is_preamble=True)
+        options.loaded_before = before
+        base = Loader(server, options)
         try:
             yield from base.run(file, data)
         except RdbError as exc:
             server.log.warning(
-                "Error reading the RDB base file %s, AOF loading aborted: %s", name, exc
+                "Error reading the RDB base file %s, AOF loading aborted: %s", client.name, exc
             )
             raise AofError("a base is damaged") from None
         reader.offset = client.valid = base.offset
         data = base.rest() or file.read(CHUNK)
-    count = 0
+    count = last = 0
+    next_look = 1
     while data:
         reader.feed(data)
         while True:
@@ -200,21 +207,17 @@ def _run_file(
                 break
             client.run(args, reader.offset)
             count += 1
-            if count % BATCH == 0 and perf_counter_ns() > until:
+            if count < next_look:
+                continue
+            next_look = count + (1 if loading.delay(count - last) else BATCH)
+            last = count
+            loading.advanced(before + reader.offset)
+            if loading.is_slice_over(count, "commands"):
                 yield
                 server.clock.refresh()
-                until = perf_counter_ns() + SLICE_NS
-                if until > told_ns + PROGRESS_NS:
-                    told_ns = until
-                    _log_progress(server, reader.offset / size, count, until - began_ns)
         data = file.read(CHUNK)
     if not reader.rest and not client.in_transaction:
         client.valid = reader.offset  # annotations at the end are whole
-
-
-def _log_progress(server: ServerState, done: float, count: int, elapsed_ns: int) -> None:
-    rate = count * 1_000_000_000 // elapsed_ns
-    server.log.info("Loading: %.0f%%, %d commands per second", done * 100, rate)
 
 
 def _cut(server: ServerState, path: str, name: str, size: int) -> None:

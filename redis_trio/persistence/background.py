@@ -239,6 +239,8 @@ class BackgroundSave:
         server = self._server
         if self.running or server.snapshot is not None or self.spawn is None:
             return NEVER
+        if server.persistence.loading:
+            return NEVER
         persistence = server.persistence
         times = [server.clock.now_ms // 1000] if self.scheduled else []
         for seconds, changes in server.config.save:

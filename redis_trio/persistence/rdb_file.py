@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
+from redis_trio.persistence.loading import Slices, load_at_once
 from redis_trio.persistence.rdb_format import COMPATIBLE_VERSION, VERSION, RdbError
 from redis_trio.persistence.rdb_reader import NO_DEADLINE, Entry, RdbReader
 from redis_trio.persistence.rdb_writer import RdbWriter
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from redis_trio.state import ServerState
 
 CHUNK: Final = 256 * 1024  # bytes read, or written, at a time
-SLICE_NS: Final = 1_000_000
 BATCH: Final = 16  # keys loaded between two looks at the clock
-PROGRESS_NS: Final = 2_000_000_000  # between two lines in the log
 EMPTY_MAX: Final = 10  # keys without elements that are named in the log
 
 
@@ -182,12 +181,14 @@ class LoadOptions:
       is_preamble: it is the base of an append-only file: what has expired is loaded too, for the
         commands behind it may not have known that.
       replaces: whether a key may be there already, and is replaced.
+      loaded_before: bytes that were loaded before this file, for the progress of it all.
     """
 
-    __slots__ = ("is_preamble", "replaces", "size")
+    __slots__ = ("is_preamble", "loaded_before", "replaces", "size")
 
     def __init__(self, size: int, *, is_preamble: bool = False, replaces: bool = False) -> None:
         self.size = size
+        self.loaded_before = 0
         self.is_preamble = is_preamble
         self.replaces = replaces
 
@@ -240,16 +241,17 @@ class Loader:
           OSError: it cannot be read.
         """
         reader = self._reader
+        loading = self._server.loading
+        before = self._options.loaded_before
         if data:
             reader.feed(data)
-        began_ns = perf_counter_ns()
-        until = began_ns + SLICE_NS
-        told_ns = began_ns
+        batch = count = 1
         while not reader.done:
             entry = reader.next()
             if entry is not None:
                 self._apply(entry)
-                if self.keys_loaded % BATCH:
+                count -= 1
+                if count:
                     continue
             elif not reader.done:
                 data = file.read(CHUNK)
@@ -257,13 +259,14 @@ class Loader:
                     reader.feed(data)
                 else:
                     reader.finish()
-            now_ns = perf_counter_ns()
-            if now_ns > told_ns + PROGRESS_NS:
-                told_ns = now_ns
-                self._log_progress(now_ns - began_ns)
-            if now_ns > until:
+            is_delayed = loading.delay(batch - count)
+            batch = count = 1 if is_delayed else BATCH
+            loading.advanced(before + reader.offset)
+            if loading.is_slice_over(self.keys_loaded):
+                if not loading.memory_bytes:
+                    loading.memory_bytes = _number(reader.aux.get(b"used-mem", b""))
                 yield
-                until = perf_counter_ns() + SLICE_NS
+        loading.advanced(before + reader.offset)
         self._end()
 
     def _apply(self, entry: Entry) -> None:
@@ -305,11 +308,6 @@ class Loader:
             now_ms: int = db.server.clock.now_ms
             db.access.set(entry.key, max(0, now_ms - entry.idle_s * 1000), now_ms)
 
-    def _log_progress(self, elapsed_ns: int) -> None:
-        done = self.offset / max(1, self._options.size)
-        rate = self.keys_loaded * 1_000_000_000 // elapsed_ns
-        self._server.log.info("Loading: %.0f%%, %d keys per second", done * 100, rate)
-
     def _end(self) -> None:
         """Keep what is no key, and tell of the file."""
         server = self._server
@@ -318,8 +316,8 @@ class Loader:
         for code in reader.libraries:
             if code not in persistence.libraries:
                 persistence.libraries.append(code)
-        persistence.keys_loaded = self.keys_loaded
-        persistence.keys_expired = self.keys_expired
+        persistence.keys_loaded += self.keys_loaded
+        persistence.keys_expired += self.keys_expired
         log = server.log
         _log_aux(server, reader.aux)
         if server.config.rdbchecksum and reader.version >= 5 and not reader.checked:
@@ -331,6 +329,10 @@ class Loader:
             self.keys_expired,
             empty,
         )
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def _text(data: bytes) -> str:
@@ -354,7 +356,7 @@ def _log_aux(server: ServerState, aux: dict[bytes, bytes]) -> None:
             log.info("RDB is base AOF")
 
 
-def load_slices(server: ServerState, *, replaces: bool = False) -> Iterator[None]:
+def load_slices(server: ServerState, *, replaces: bool = False) -> Slices:
     """Load the server's RDB file, if there is one, in slices of about a millisecond.
 
     Raises:
@@ -363,13 +365,14 @@ def load_slices(server: ServerState, *, replaces: bool = False) -> Iterator[None
     """
     path = file_path(server)
     log = server.log
-    persistence = server.persistence
+    loading = server.loading
     began_ns = perf_counter_ns()
     try:
         with open(path, "rb") as opened:
             file = cast(BinaryIO, opened)
-            persistence.loading = True
-            yield from Loader(server, load_options(server, file, replaces=replaces)).run(file)
+            options = load_options(server, file, replaces=replaces)
+            loading.begin(options.size)
+            yield from Loader(server, options).run(file)
     except FileNotFoundError:
         return
     except OSError as exc:
@@ -381,7 +384,7 @@ def load_slices(server: ServerState, *, replaces: bool = False) -> Iterator[None
         log.warning("Error reading the RDB file %s: %s", path, exc)
         raise
     finally:
-        persistence.loading = False
+        loading.end()
     log.info("DB loaded from disk: %.3f seconds", (perf_counter_ns() - began_ns) / 1e9)
 
 
@@ -393,8 +396,7 @@ def load(server: ServerState, *, replaces: bool = False) -> bool:
     """
     if not os.path.exists(file_path(server)):
         return False
-    for _ in load_slices(server, replaces=replaces):
-        pass
+    load_at_once(server, load_slices(server, replaces=replaces))
     return True
 
 
@@ -418,8 +420,10 @@ def save_at_end(server: ServerState, options: Collection[str]) -> bool:
     Source: server.c finishShutdown.
     """
     persistence = server.persistence
-    persistence.saves_at_end = "nosave" not in options and (
-        "save" in options or bool(server.config.save)
+    persistence.saves_at_end = (
+        "nosave" not in options
+        and ("save" in options or bool(server.config.save))
+        and not persistence.loading  # half of the data is there, and all of it is in the file
     )
     if not persistence.saves_at_end:
         return True
