@@ -43,6 +43,9 @@ KeyReference: TypeAlias = tuple[int, int]
 GetKeys: TypeAlias = Callable[[Args], list[KeyReference]]
 """Finds the keys among the arguments of a command."""
 
+FlagsOf: TypeAlias = "Callable[[Client, Args], int]"
+"""Tells the flags of a call from its arguments: a script says of itself what it does."""
+
 # What a command does and where it is allowed. The names are those of Redis (CMD_*).
 WRITE: Final = 1 << 0
 READONLY: Final = 1 << 1
@@ -181,6 +184,7 @@ class Declaration:
         "deprecated_since",
         "doc_flags",
         "flags",
+        "flags_of",
         "get_keys",
         "group",
         "handler",
@@ -211,6 +215,7 @@ class Declaration:
         doc_flags: str,
         deprecated_since: str,
         replaced_by: str,
+        flags_of: FlagsOf | None = None,
     ) -> None:
         self.name = name
         self.group = group
@@ -228,6 +233,7 @@ class Declaration:
         self.doc_flags = tuple(doc_flags.split())
         self.deprecated_since = deprecated_since
         self.replaced_by = replaced_by
+        self.flags_of = flags_of
 
 
 def acl_categories(declaration: Declaration) -> tuple[str, ...]:
@@ -265,6 +271,7 @@ class group:
       flags: what the command does and where it is allowed.
       keys: where its keys are.
       get_keys: for the commands whose keys no KeySpec can tell: args to (position, flags).
+      flags_of: for the commands that run something with flags of its own: a call to its flags.
       acl: ACL categories besides those that follow from the flags.
       since, complexity, summary: for people, in the docs and in COMMAND DOCS.
       tips, doc_flags, deprecated_since, replaced_by: for clients, as in COMMAND.
@@ -282,6 +289,7 @@ class group:
         flags: int = 0,
         keys: Sequence[KeySpec] = (),
         get_keys: GetKeys | None = None,
+        flags_of: FlagsOf | None = None,
         acl: str = "",
         since: str,
         complexity: str,
@@ -313,6 +321,7 @@ class group:
                 doc_flags,
                 deprecated_since,
                 replaced_by,
+                flags_of,
             )
             return handler
 
@@ -371,6 +380,7 @@ class Command:
         "declaration",
         "failed_calls",
         "flags",
+        "flags_of",
         "fullname",
         "handler",
         "histogram",
@@ -387,6 +397,7 @@ class Command:
         self.handler = declaration.handler
         self.arity: i64 = declaration.arity
         self.flags: i64 = declaration.flags
+        self.flags_of = declaration.flags_of
         self.subcommands: dict[bytes, Command] | None = None
         self.calls: i64 = 0
         self.ns: i64 = 0

@@ -170,7 +170,7 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
     command has to wait.
     """
     server = client.server
-    flags = command.flags
+    flags = command.flags if command.flags_of is None else command.flags_of(client, args)
     if flags & PROTECTED and not _is_allowed(client, command):
         name = command.fullname.split("|")[0]
         return _reject(client, command, _protected_error(name.upper(), f"enable-{name}-command"))
@@ -214,7 +214,7 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         server.paused_clients[client] = None
         return NO_REPLY
     if transaction is not None and command.fullname not in _NEVER_QUEUED:
-        transaction.queue.append(Queued(command, args))
+        transaction.queue.append(Queued(command, args, flags))
         return QUEUED
     return None
 

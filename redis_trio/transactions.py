@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 
 class Queued:
-    """A command that waits for EXEC."""
+    """A command that waits for EXEC; its flags are those it had when it was queued."""
 
-    __slots__ = ("args", "command")
+    __slots__ = ("args", "command", "flags")
 
-    def __init__(self, command: Command, args: Args) -> None:
+    def __init__(self, command: Command, args: Args, flags: int) -> None:
         self.command = command
         self.args = args
+        self.flags = flags
 
 
 class Transaction:
@@ -52,7 +53,7 @@ class Transaction:
         """Return the flags that any of the commands has."""
         flags = 0
         for queued in self.queue:
-            flags |= queued.command.flags
+            flags |= queued.flags
         return flags
 
     def memory_bytes(self) -> int:

@@ -5,6 +5,7 @@ Source: Redis eval.c, functions.c, script.c.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import read_integer
@@ -30,7 +31,7 @@ from redis_trio.monitor import show
 from redis_trio.persistence.payload import is_payload
 from redis_trio.protocol.reply import OK, Reply, SetReply, Status
 from redis_trio.protocol.request import Args
-from redis_trio.scripting.flags import FLAGS
+from redis_trio.scripting.flags import FLAGS, command_flags, script_flags
 from redis_trio.scripting.room import Room, scripting
 
 if TYPE_CHECKING:
@@ -76,6 +77,32 @@ def _evaluate(client: Client, args: Args, by_sha: bool, read_only: bool) -> Repl
     else:
         script = room.load(args[1], True)
     return room.evaluate(client, args, script, keys, read_only)
+
+
+def _script_flags(client: Client, args: Args) -> int:
+    """Return the flags of EVAL or EVALSHA by what the script says (eval.c evalGetCommandFlags)."""
+    command = client.server.commands[args[0].lower()]
+    by_sha = command.fullname.startswith("evalsha")
+    room = client.server.scripting
+    sha = args[1].lower() if by_sha else hashlib.sha1(args[1]).hexdigest().encode()
+    script = None if room is None else room.scripts.get(sha)
+    if script is not None:
+        return command_flags(command.flags, script.flags)
+    if by_sha:
+        return command.flags
+    try:
+        said, _ = script_flags(args[1])
+    except RedisError:
+        return command.flags  # the error is the command's own
+    return command_flags(command.flags, said)
+
+
+def _function_flags(client: Client, args: Args) -> int:
+    """Return the flags of FCALL by those of the function (functions.c fcallGetCommandFlags)."""
+    command = client.server.commands[args[0].lower()]
+    room = client.server.scripting
+    function = None if room is None else room.functions.functions.get(args[1].lower())
+    return command.flags if function is None else command_flags(command.flags, function.flags)
 
 
 def _call_function(client: Client, args: Args, read_only: bool) -> Reply:
@@ -146,6 +173,7 @@ def _described(library: Library, with_code: bool) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE,
     keys=[keynum(2, "RW ACCESS UPDATE", notes=_ALL)],
+    flags_of=_script_flags,
     acl="SCRIPTING",
     since="2.6.0",
     complexity="Depends on the script that is executed.",
@@ -162,6 +190,7 @@ def eval_(client: Client, args: Args) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE,
     keys=[keynum(2, "RW ACCESS UPDATE")],
+    flags_of=_script_flags,
     acl="SCRIPTING",
     since="2.6.0",
     complexity="Depends on the script that is executed.",
@@ -178,6 +207,7 @@ def evalsha(client: Client, args: Args) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY,
     keys=[keynum(2, "RO ACCESS")],
+    flags_of=_script_flags,
     acl="SCRIPTING",
     since="7.0.0",
     complexity="Depends on the script that is executed.",
@@ -194,6 +224,7 @@ def evalsha_ro(client: Client, args: Args) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY,
     keys=[keynum(2, "RO ACCESS", notes=_ALL)],
+    flags_of=_script_flags,
     acl="SCRIPTING",
     since="7.0.0",
     complexity="Depends on the script that is executed.",
@@ -210,6 +241,7 @@ def eval_ro(client: Client, args: Args) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE,
     keys=[keynum(2, "RW ACCESS UPDATE", notes=_ALL)],
+    flags_of=_function_flags,
     acl="SCRIPTING",
     since="7.0.0",
     complexity="Depends on the function that is executed.",
@@ -226,6 +258,7 @@ def fcall(client: Client, args: Args) -> Reply:
     arity=-3,
     flags=NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY,
     keys=[keynum(2, "RO ACCESS", notes=_ALL)],
+    flags_of=_function_flags,
     acl="SCRIPTING",
     since="7.0.0",
     complexity="Depends on the function that is executed.",

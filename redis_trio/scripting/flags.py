@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from redis_trio.command import DENYOOM, MAY_REPLICATE, STALE, WRITE
 from redis_trio.errors import RedisError, error_text
 from redis_trio.protocol.request import split_inline
 
@@ -25,6 +26,23 @@ FLAGS: Final = {
     b"allow-cross-slot-keys": ALLOW_CROSS_SLOT,
 }
 """The flags by the names that scripts call them."""
+
+
+def command_flags(flags: int, said: int) -> int:
+    """Return the flags of a call that runs a script, by its command's and by what the script said.
+
+    Source: script.c scriptFlagsToCmdFlags.
+    """
+    if said & COMPATIBLE:
+        return flags
+    flags &= ~(STALE | DENYOOM | WRITE | MAY_REPLICATE)
+    if not said & (ALLOW_OOM | NO_WRITES):
+        flags |= DENYOOM
+    if not said & NO_WRITES:
+        flags |= WRITE
+    if said & ALLOW_STALE:
+        flags |= STALE
+    return flags
 
 
 def script_flags(body: bytes) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from redis_trio.client import Client
+from redis_trio.client import PAUSED, Client
 from redis_trio.protocol.plain import plain_reply
 from redis_trio.protocol.reply import OK, RedisError
 from redis_trio.state import ServerState
@@ -295,3 +295,23 @@ def test_a_script_that_wants_all_memory_fails(run: Run, monkeypatch: pytest.Monk
     reply = run("EVAL", "local t = {} for i = 1, 1e7 do t[i] = {i} end", "0")
     assert "not enough memory" in error_of(reply)
     assert run("EVAL", "return 1", "0") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("EVAL", "#!lua flags=no-writes\nreturn 1", "0"),
+        ("EVAL_RO", "return 1", "0"),
+        ("FCALL", "reads", "0"),
+    ],
+)
+def test_who_says_that_it_only_reads_runs_while_writes_are_paused(
+    client: Client, run: Run, words: tuple[str, ...]
+) -> None:
+    """It is the script's flags that count, not those of EVAL or FCALL."""
+    code = "redis.register_function{function_name='reads', callback=function() return 1 end, "
+    run("FUNCTION", "LOAD", f"#!lua name=lib\n{code} flags={{'no-writes'}}}}")
+    run("CLIENT", "PAUSE", "1000", "WRITE")
+    assert run(*words) == 1
+    run("EVAL", "return 1", "0")
+    assert client.halted & PAUSED
