@@ -32,6 +32,7 @@ from redis_trio.command import (
     NO_MULTI,
     PROTECTED,
     READONLY,
+    TOUCHES_ARBITRARY_KEYS,
     WRITE,
     Command,
     lookup,
@@ -100,8 +101,8 @@ def run(client: Client, command: Command, args: Args) -> Reply:
         if client.no_touch:
             return _call_without_touching(client, command, args)
     reply = call(client, command, args)
-    if server.feed.active:
-        server.feed.flush()  # each request is a unit of its own
+    if server.feed.active:  # each request is a unit of its own
+        server.feed.flush(command.flags & TOUCHES_ARBITRARY_KEYS != 0)
     return reply
 
 

@@ -10,7 +10,6 @@ Source: Redis debug.c debugCommand.
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -437,9 +436,7 @@ def _log(client: Client, args: Args) -> Reply:
 def _change_repl_id(client: Client, args: Args) -> Reply:
     server = client.server
     server.log.info("Changing replication IDs after receiving DEBUG change-repl-id")
-    server.replid = secrets.token_hex(20)
-    server.replid2 = "0" * 40
-    server.second_offset = -1
+    server.replication.change_replid()
     return OK
 
 

@@ -232,7 +232,7 @@ class AppendOnly:
         self.base_size = base_size
         self.active = True
         self.written = self.synced = self.fed
-        self.fsynced_offset = server.feed.offset
+        self.fsynced_offset = server.replication.offset
         self._write_error = self._sync_error = 0
         self._update_error()
         self._stop_listening = server.feed.listen(self._append)
@@ -331,7 +331,7 @@ class AppendOnly:
 
     def _take_job(self, *, sync: bool = False, close: bool = False) -> Job:
         """Return the job of writing all that is buffered."""
-        job = Job(self.fd, self._buffer, self.fed, self._server.feed.offset, sync=sync, close=close)
+        job = Job(self.fd, self._buffer, self.fed, self._server.replication.offset, sync=sync, close=close)
         self._buffer = []
         self.buffered = 0
         if sync:

@@ -182,10 +182,10 @@ def test_log_writes_a_warning(run: Run, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_change_repl_id_makes_up_another(run: Run, state: ServerState) -> None:
-    before = state.replid
+    before = state.replication.replid
     assert run("DEBUG CHANGE-REPL-ID") is OK
-    assert state.replid != before
-    assert len(state.replid) == 40
+    assert state.replication.replid != before
+    assert len(state.replication.replid) == 40
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from redis_trio.client import Client
-from redis_trio.feed import Feed, encode_command
+from redis_trio.feed import encode_command
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
 from tests.unit.conftest import FakeTime, Run
@@ -58,8 +58,10 @@ def test_select_goes_in_front_where_the_database_changes(run: Run, heard: Heard)
     assert heard() == [b"SELECT 0", b"SET a 1", b"SELECT 3", b"SET a 1", b"SET b 1"]
 
 
-def test_the_offset_counts_every_byte_once_whoever_listens() -> None:
-    feed = Feed()
+def test_the_offset_counts_every_byte_once_whoever_listens(client: Client) -> None:
+    replication = client.server.replication
+    replication.create_backlog()
+    feed = client.server.feed
     one: list[bytes] = []
     other: list[bytes] = []
     stop = feed.listen(one.append)
@@ -67,10 +69,22 @@ def test_the_offset_counts_every_byte_once_whoever_listens() -> None:
     feed.add(0, [b"SET", b"k", b"v"])
     feed.flush()
     assert one == other
-    assert feed.offset == len(b"".join(one))
+    assert replication.offset == len(b"".join(one))
     stop()
     feed.add(0, [b"DEL", b"k"])
     feed.flush()
     assert other[1:] == [encode_command([b"DEL", b"k"])]
     assert len(one) == 1
     assert feed.active
+
+
+def test_commands_are_counted_while_nobody_keeps_the_stream(run: Run, client: Client) -> None:
+    client.server.feed.listen(lambda data: None)
+    run("SET a 1")
+    assert client.server.replication.offset == 1
+    run("MULTI")
+    run("SET a 1")
+    run("SELECT 1")
+    run("SET a 1")
+    run("EXEC")
+    assert client.server.replication.offset == 5

@@ -264,7 +264,7 @@ def test_resetstat_forgets_every_counter(run: Run, state: ServerState) -> None:
 def test_replication_is_that_of_a_master_without_replicas(run: Run, state: ServerState) -> None:
     shown = fields(run, "replication")
     assert shown["role"] == "master"
-    assert shown["master_replid"] == state.replid
+    assert shown["master_replid"] == state.replication.replid
     assert shown["master_replid2"] == "0" * 40
     assert shown["second_repl_offset"] == "-1"
     assert "min_slaves_good_slaves" not in shown

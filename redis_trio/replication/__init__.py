@@ -1,0 +1,1 @@
+"""Replication: the state that both roles share, the primary's side, the replica's side."""
