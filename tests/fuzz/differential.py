@@ -16,18 +16,17 @@ import argparse
 import random
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 
 from redis_trio.protocol.reply import RedisError, Reply
 from tests.fuzz.grammar import CONSUMERS, Command, Generator
 from tests.interop.compare import Peer, encode, parse, plain
+from tests.processes import OURS, ServerProcess
 
 OPTIONS = {
     "hz": "500",  # how often redis-server looks whether somebody has waited long enough
@@ -41,9 +40,9 @@ OPTIONS = {
     "hll-sparse-max-bytes": "60",
 }
 """Of both servers."""
-OURS = {"set-max-listpack-entries": "8", "set-max-listpack-value": "24"}
+NEWER = {"set-max-listpack-entries": "8", "set-max-listpack-value": "24"}
 """Redis 7.0 does not have these."""
-LENGTH = 60
+LENGTH = 60  # commands of one sequence
 
 SCANS = set(b"SCAN SSCAN HSCAN ZSCAN".split())
 READS = set(b"XREAD XREADGROUP".split())
@@ -337,51 +336,9 @@ def known_commands(port: int) -> set[str]:
 # -- by hand
 
 
-@dataclass
-class Server:
-    """A server process.
-
-    Attributes:
-      argv: its command line up to the options.
-    """
-
-    argv: list[str]
-    port: int
-
-    @contextmanager
-    def running(self, directory: str, options: dict[str, str]) -> Iterator[None]:
-        """Have it run for the time of the block."""
-        argv = [*self.argv, "--port", str(self.port), "--dir", directory, "--save", ""]
-        argv += ["--enable-debug-command", "yes"]
-        for name, value in options.items():
-            argv += [f"--{name}", value]
-        with open(Path(directory, f"{self.port}.log"), "wb") as log:
-            process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            process.kill()  # whatever it is busy with
-            process.wait()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def _wait(port: int) -> None:
-    import time
-
-    for _ in range(400):
-        try:
-            Peer(port).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"no server on port {port}")
+def flags(options: dict[str, str]) -> list[str]:
+    """Return options as arguments of a command line."""
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
 def hunt(pairs: list[Pair], generator: Generator, options: argparse.Namespace) -> int:
@@ -419,14 +376,10 @@ def main() -> int:
     program = shutil.which("redis-server")
     if program is None:
         raise SystemExit("redis-server is not installed")
-    real = Server([program], _free_port())
-    ours = Server([sys.executable, "-m", "redis_trio"], _free_port())
     with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(real.running(directory, OPTIONS))
-        stack.enter_context(ours.running(directory, OPTIONS | OURS))
-        _wait(real.port)
-        _wait(ours.port)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        real = stack.enter_context(ServerProcess([program], folder / "real", flags(OPTIONS)))
+        ours = stack.enter_context(ServerProcess(OURS, folder / "ours", flags(OPTIONS | NEWER)))
         pairs = [Pair(real.port, ours.port, resp) for resp in (2, 3)]
         for pair in pairs:
             stack.callback(pair.close)

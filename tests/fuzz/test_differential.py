@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import FACTOR
-from tests.fuzz.differential import OPTIONS, OURS, Pair, known_commands, shorten, with_ends
+from tests.fuzz.differential import NEWER, OPTIONS, Pair, flags, known_commands, shorten, with_ends
 from tests.fuzz.grammar import GRAMMAR, Generator
 from tests.interop.conftest import (  # noqa: F401  (fixtures)
     Start,
@@ -25,14 +25,10 @@ from tests.interop.conftest import (  # noqa: F401  (fixtures)
 LENGTH = 40
 
 
-def _words(options: dict[str, str]) -> list[str]:
-    return [word for name, value in options.items() for word in (f"--{name}", value)]
-
-
 @pytest.fixture(scope="module")
 def ports(start_real: Start, start_ours: Start) -> tuple[int, int]:  # noqa: F811
     """The two servers, with small thresholds."""
-    return start_real(*_words(OPTIONS)), start_ours(*_words(OPTIONS | OURS))
+    return start_real(*flags(OPTIONS)), start_ours(*flags(OPTIONS | NEWER))
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["resp2", "resp3"])

@@ -13,63 +13,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.interop.compare import Both, Peer
+from tests.processes import OURS, ServerProcess
 
 Start = Callable[..., int]
 """Starts a server with more command-line arguments; returns its port."""
-
-ATTEMPTS = 400  # to connect to a server that has just been started, STEP_S apart
-STEP_S = 0.05
-OPTIONS = ("--save", "", "--appendonly", "no", "--enable-debug-command", "yes")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
-
-
-class ServerProcess:
-    """A server in a process of its own, in an empty directory of its own."""
-
-    def __init__(self, command: list[str], directory: Path, options: tuple[str, ...]) -> None:
-        self.port = _free_port()
-        directory.mkdir()
-        self._log = directory / "output"
-        args = [*command, "--port", str(self.port), "--dir", str(directory), *OPTIONS, *options]
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(args, stdout=output, stderr=subprocess.STDOUT)
-
-    def wait_until_ready(self) -> None:
-        """Wait until it answers and has loaded its data, or fail with what it printed."""
-        for _ in range(ATTEMPTS):
-            try:
-                with closing(Peer(self.port)) as peer:
-                    if not peer.command("PING").startswith(b"-LOADING"):
-                        return
-            except (OSError, EOFError):
-                pass
-            try:
-                self._process.wait(STEP_S)  # unless it has died there is another attempt
-                break
-            except subprocess.TimeoutExpired:
-                pass
-        self.stop()
-        pytest.fail(f"no server on port {self.port}:\n{self._log.read_text()[-2000:]}")
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -84,12 +38,12 @@ def redis_server() -> str:
     return path
 
 
-def _starter(command: list[str], directory: Path) -> Iterator[Start]:
+def _starter(command: Sequence[str], directory: Path) -> Iterator[Start]:
     servers: list[ServerProcess] = []
 
     def start(*options: str) -> int:
         server = ServerProcess(command, directory / str(len(servers)), options)
-        servers.append(server)
+        servers.append(server.start())
         server.wait_until_ready()
         return server.port
 
@@ -97,7 +51,7 @@ def _starter(command: list[str], directory: Path) -> Iterator[Start]:
         yield start
     finally:
         for server in servers:
-            server.stop()
+            server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -109,8 +63,7 @@ def start_real(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def start_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start our server, as a process, with more options; returns its port."""
-    command = [sys.executable, "-m", "redis_trio"]
-    yield from _starter(command, tmp_path_factory.mktemp("ours"))
+    yield from _starter(OURS, tmp_path_factory.mktemp("ours"))
 
 
 @pytest.fixture(scope="session")

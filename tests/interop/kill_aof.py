@@ -11,74 +11,17 @@ but what its kernel was not given. A transaction is always there as a whole or n
 from __future__ import annotations
 
 import random
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Self
 
 from tests.interop.compare import Peer, parse, plain
+from tests.processes import OURS, ServerProcess
 
-OURS = [sys.executable, "-m", "redis_trio"]
 CLIENTS = 4
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
-
-
-class Server:
-    """A server in a process of its own, in a given directory, while it is entered."""
-
-    def __init__(self, command: Sequence[str], folder: Path, options: Sequence[str]) -> None:
-        self.port = free_port()
-        self._log = folder / "output"
-        self._args = [
-            *command,
-            *("--port", str(self.port), "--dir", str(folder), "--save", ""),
-            *("--enable-debug-command", "yes", *options),
-        ]
-
-    def __enter__(self) -> Self:
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(self._args, stdout=output, stderr=output)
-        until = time.monotonic() + 30
-        while True:
-            try:
-                with self.peer() as peer:
-                    if peer.command("PING") == b"+PONG\r\n":  # not while it loads
-                        return self
-            except (OSError, EOFError):
-                pass
-            if self._process.poll() is not None or time.monotonic() > until:
-                self.kill()
-                raise RuntimeError(self._log.read_text()[-2000:])
-            time.sleep(0.01)
-
-    def peer(self) -> closing[Peer]:
-        """Connect."""
-        return closing(Peer(self.port))
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
-        self._process.wait()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(30)
-        finally:
-            self.kill()
 
 
 class Writer(threading.Thread):
@@ -124,7 +67,7 @@ def round_of_kill(folder: Path, rng: random.Random, policy: str) -> tuple[int, i
       AssertionError: something is missing, or half there.
     """
     options = ["--appendonly", "yes", "--appendfsync", policy]
-    with Server(OURS, folder, options) as server:
+    with ServerProcess(OURS, folder, options) as server:
         with server.peer() as peer:
             peer.command("FLUSHALL")
         writers = [Writer(server.port, i, rng.randrange(2**32)) for i in range(CLIENTS)]
@@ -135,7 +78,7 @@ def round_of_kill(folder: Path, rng: random.Random, policy: str) -> tuple[int, i
         for writer in writers:
             writer.join()
     written = lost = 0
-    with Server(OURS, folder, options) as server, server.peer() as peer:
+    with ServerProcess(OURS, folder, options) as server, server.peer() as peer:
         for writer in writers:
             counted = number(peer, b"GET a%d" % writer.number)
             stored = number(peer, b"GET b%d" % writer.number)

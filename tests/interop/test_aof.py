@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.compare import Peer, parse, plain
-from tests.interop.conftest import _free_port
-from tests.interop.kill_aof import OURS, Server, round_of_kill
+from tests.interop.kill_aof import round_of_kill
+from tests.processes import OURS, ServerProcess, free_port
 
 LINES = [
     "SET s text",
@@ -68,7 +68,10 @@ def test_real_redis_loads_what_we_have_appended(
 ) -> None:
     options = ["--aof-use-rdb-preamble", preamble, "--aof-timestamp-enabled", preamble]
     on = ["--appendonly", "yes"]
-    with Server(OURS, tmp_path, options + (on if at_start else [])) as ours, ours.peer() as peer:
+    with (
+        ServerProcess(OURS, tmp_path, options + (on if at_start else [])) as ours,
+        ours.peer() as peer,
+    ):
         fill(peer)
         if not at_start:
             assert peer.command("CONFIG SET appendonly yes") == b"+OK\r\n"
@@ -76,11 +79,11 @@ def test_real_redis_loads_what_we_have_appended(
             peer.command("RPUSH l d")
         before = digest(peer)
     check(tmp_path)
-    with Server([redis_server], tmp_path, options + on) as real, real.peer() as peer:
+    with ServerProcess([redis_server], tmp_path, options + on) as real, real.peer() as peer:
         assert digest(peer) == before
         peer.command("RPUSH l from redis")
         after = digest(peer)
-    with Server(OURS, tmp_path, options + on) as ours, ours.peer() as peer:
+    with ServerProcess(OURS, tmp_path, options + on) as ours, ours.peer() as peer:
         assert digest(peer) == after
 
 
@@ -89,19 +92,19 @@ def test_we_load_what_real_redis_has_appended(
     redis_server: str, tmp_path: Path, preamble: str
 ) -> None:
     options = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble]
-    with Server([redis_server], tmp_path, options) as real, real.peer() as peer:
+    with ServerProcess([redis_server], tmp_path, options) as real, real.peer() as peer:
         fill(peer)
         peer.command("BGREWRITEAOF")
         while b"aof_rewrite_in_progress:1" in peer.command("INFO persistence"):
             pass
         peer.command("RPUSH l after")
         before = digest(peer)
-    with Server(OURS, tmp_path, options) as ours, ours.peer() as peer:
+    with ServerProcess(OURS, tmp_path, options) as ours, ours.peer() as peer:
         assert digest(peer) == before
         peer.command("RPUSH l ours")
         after = digest(peer)
     check(tmp_path)
-    with Server([redis_server], tmp_path, options) as real, real.peer() as peer:
+    with ServerProcess([redis_server], tmp_path, options) as real, real.peer() as peer:
         assert digest(peer) == after
 
 
@@ -110,7 +113,7 @@ def test_a_damaged_folder_ends_the_program_with_status_1(tmp_path: Path) -> None
     folder.mkdir()
     (folder / "appendonly.aof.manifest").write_text("nonsense\n")
     done = subprocess.run(
-        [*OURS, "--port", str(_free_port()), "--dir", str(tmp_path), "--appendonly", "yes"],
+        [*OURS, "--port", str(free_port()), "--dir", str(tmp_path), "--appendonly", "yes"],
         capture_output=True,
         text=True,
         timeout=60,
