@@ -213,7 +213,7 @@ class Waiting:
             waiter.client.server.update_listening()
 
     def remove(self, waiter: Waiter) -> None:
-        """Take a waiter out of every line; nothing happens if it stands in none."""
+        """Take a waiter out of the lines in which it stands."""
         block = waiter.block
         self.count -= 1
         for topic in block.topics:
