@@ -43,13 +43,17 @@ class AofReader:
         self.offset = offset
         self._data = b""
         self._pos = 0
-        self._chunks: list[bytes] = []  # of a command that is longer than what has come of it
+        self._chunks: list[bytes] = []  # of an argument that is longer than what has come of it
         self._missing = 0
+        self._args: Args | None = None  # of the command in hand, as far as it has come
+        self._count = 0  # how many it will have
+        self._taken = 0  # bytes of it that have been made into arguments
 
     @property
     def rest(self) -> int:
         """How many bytes have been fed that do not make a command yet."""
-        return len(self._data) - self._pos + sum([len(chunk) for chunk in self._chunks])
+        chunks = sum([len(chunk) for chunk in self._chunks])
+        return self._taken + len(self._data) - self._pos + chunks
 
     def feed(self, data: bytes) -> None:
         """Take more bytes. What `read` has not returned yet stays."""
@@ -70,6 +74,12 @@ class AofReader:
         """
         if self._missing:
             return None
+        if self._args is None and not self._begin():
+            return None
+        return self._read_command()
+
+    def _begin(self) -> bool:
+        """Pass over annotations and read how many arguments come; return whether that is known."""
         data = self._data
         start = self._pos
         while data[start : start + 1] == b"#":
@@ -77,37 +87,53 @@ class AofReader:
             if stop < 0:
                 if len(data) - start >= LINE_MAX:
                     raise FormatError(self.offset)
-                return None
-            self._skip_to(stop + 1)
-            start = self._pos
+                return False
+            self.offset += stop + 1 - start
+            self._pos = start = stop + 1
         if start == len(data):
-            return None
-        return self._read_command(start)
-
-    def _read_command(self, start: int) -> Args | None:
-        data = self._data
+            return False
         count, pos = self._number(start, 42)
         if pos == 0:
-            return None
+            return False
         if count < 1:
             raise FormatError(self.offset)
-        args: Args = []
-        for _ in range(count):
-            size, pos = self._number(pos, 36)
-            if pos == 0:
+        self._args = []
+        self._count = count
+        self._take(pos)
+        return True
+
+    def _read_command(self) -> Args | None:
+        """Go on with the command in hand; what there is of it is read once, however it comes."""
+        data = self._data
+        pos = self._pos
+        args = self._args
+        assert args is not None
+        while len(args) < self._count:
+            size, begin = self._number(pos, 36)
+            if begin == 0:
+                self._take(pos)
                 return None
-            stop = pos + size
+            stop = begin + size
             if stop + 2 > len(data):
                 if data[stop:] not in (b"", b"\r"):
                     raise FormatError(self.offset)
                 self._missing = stop + 2 - len(data)
+                self._take(pos)
                 return None
             if data[stop] != 13 or data[stop + 1] != 10:
                 raise FormatError(self.offset)
-            args.append(data[pos:stop])
+            args.append(data[begin:stop])
             pos = stop + 2
-        self._skip_to(pos)
+        self._take(pos)
+        self.offset += self._taken
+        self._taken = 0
+        self._args = None
         return args
+
+    def _take(self, pos: int) -> None:
+        """Have read up to there."""
+        self._taken += pos - self._pos
+        self._pos = pos
 
     def _number(self, pos: int, mark: int) -> tuple[int, int]:
         """Read a line of a mark and a number; return the number and where the line ends.
@@ -130,7 +156,3 @@ class AofReader:
         if data[pos] != mark or not digits.isdigit():
             raise FormatError(self.offset)
         return int(digits), stop + 2
-
-    def _skip_to(self, pos: int) -> None:
-        self.offset += pos - self._pos
-        self._pos = pos

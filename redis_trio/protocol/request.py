@@ -326,7 +326,7 @@ class RequestParser:
 
 _ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}
 _SPACES: Final = b" \n\r\t\v\f"
-_WORD_ENDS: Final = b" \n\r\t\0"
+_WORD_ENDS: Final = b" \n\r\t"
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
@@ -334,12 +334,17 @@ def split_inline(line: bytes) -> list[bytes] | None:
     r"""Split a line into words by Redis's quoting rules; None if a quote is not closed.
 
     In double quotes `\n \r \t \b \a`, `\xHH` and any other escaped character; in single
-    quotes only `\'`. A closing quote must be followed by a space or the line's end.
+    quotes only `\'`. A closing quote must be followed by a space or the line's end. A zero byte
+    is the end, too.
     Source: sds.c sdssplitargs. Used for inline commands and for redis.conf.
     """
     words: list[bytes] = []
     i = 0
-    end = len(line)
+    end = line.find(b"\0")
+    if end < 0:
+        end = len(line)
+    else:
+        line = line[:end]
     while True:
         while i < end and line[i] in _SPACES:
             i += 1

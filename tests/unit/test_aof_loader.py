@@ -78,6 +78,19 @@ def test_commands_are_the_same_however_the_bytes_come(step: int) -> None:
     assert (reader.offset, reader.rest) == (len(DATA), 0)
 
 
+def test_a_command_of_many_arguments_is_read_once_however_the_bytes_come() -> None:
+    """Each piece begins where the last one ended; going back would take minutes here."""
+    args = [b"RPUSH", b"k", *[b"%d" % i for i in range(20_000)]]
+    data = encode_command(args) + words("PING")
+    reader = AofReader()
+    found: list[Args] = []
+    for i in range(0, len(data), 10):
+        reader.feed(data[i : i + 10])
+        assert reader.offset + reader.rest == min(i + 10, len(data)) or found
+        found += read_all(reader)
+    assert found == [args, [b"PING"]]
+
+
 def test_wherever_a_file_is_cut_what_is_whole_is_read_and_the_rest_is_known() -> None:
     ends = [0]
     for line in (b"#TS:1\r\n", words("SET k v"), b"#TS:2\r\n", b"#TS:3\r\n", words("DEL k")):

@@ -217,6 +217,9 @@ def test_split_inline_by_redis_rules() -> None:
         b"'a'b": None,
         b"'a'\"b\"": None,
         b'"a""b"': None,
+        b"a\0b": [b"a"],
+        b"\0": [],
+        b'"a\0"': None,
     }
     for line, words in table.items():
         assert split_inline(line) == words, line
