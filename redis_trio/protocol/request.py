@@ -106,6 +106,9 @@ class RequestParser:
     Attributes:
       authenticated: while False, the limits for strangers hold.
       error: the text of the protocol error once the stream is broken, else None.
+      pending_bytes: bytes that were fed and belong to no command that `parse` has returned, nor to
+        one that it skipped.
+      takes_inline: whether inline commands are taken, which a primary does not send.
     """
 
     __slots__ = (
@@ -119,6 +122,8 @@ class RequestParser:
         "authenticated",
         "buffer",
         "error",
+        "pending_bytes",
+        "takes_inline",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -132,6 +137,8 @@ class RequestParser:
         self._args: list[bytes] = []
         self._args_bytes: i64 = 0
         self._big: BytesIO | None = None
+        self.pending_bytes: i64 = 0
+        self.takes_inline = True
 
     @property
     def buffered_bytes(self) -> int:
@@ -157,6 +164,7 @@ class RequestParser:
         """Take bytes as they arrived; none after an error."""
         if self.error is not None:
             return
+        self.pending_bytes += len(data)
         big = self._big
         if big is not None:
             wanted: i64 = self._bulk_len + 2 - big.tell()
@@ -192,6 +200,7 @@ class RequestParser:
         pos = self._pos
         end: i64 = len(buf)
         count: i64 = 0
+        done: i64 = -1  # position behind the last command
         if self._big is not None and not self._finish_big():
             return
         while count < limit:
@@ -202,6 +211,7 @@ class RequestParser:
                     self._args = []
                     self._args_bytes = 0
                     count += 1
+                    done = pos
                     continue
                 if pos >= end:
                     break
@@ -209,7 +219,7 @@ class RequestParser:
                     after = self._parse_inline(batch, pos, end)
                     if after < 0:
                         break
-                    pos = after
+                    done = pos = after
                     count = len(batch)
                     continue
                 remaining, after = _read_length(buf, pos + 1, end)
@@ -222,6 +232,7 @@ class RequestParser:
                     raise ProtocolError("unauthenticated multibulk length")
                 pos = after
                 if remaining <= 0:
+                    done = pos
                     continue
             args = self._args
             bulk_len = self._bulk_len
@@ -268,6 +279,9 @@ class RequestParser:
             self._args = []
             self._args_bytes = 0
             count += 1
+            done = pos
+        if done >= 0:
+            self.pending_bytes = end - done
         if pos >= end:
             self.buffer = b""
             self._pos = 0
@@ -320,6 +334,8 @@ class RequestParser:
         if args is None:
             raise ProtocolError("unbalanced quotes in request")
         if args:
+            if not self.takes_inline:
+                raise ProtocolError("Master using the inline protocol. Desync?")
             batch.append(args)
         return newline + 1
 

@@ -227,3 +227,34 @@ def test_split_inline_by_redis_rules() -> None:
 
 def test_an_empty_quoted_word_is_a_command_of_one_empty_argument() -> None:
     assert parse([b'""\r\nPING\r\n']) == ([[b""], PING], None)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 50, 40_000, 10**9])
+def test_pending_bytes_are_those_behind_the_last_command(piece: int) -> None:
+    commands = [
+        multibulk(b"SET", b"k", b"v"),
+        b"\r\n",
+        b"*0\r\n",
+        multibulk(b"SET", b"k", b"v" * 40_000),
+        multibulk(b"SET", b"v" * 40_000, b"k"),
+        b"PING\r\n",
+    ]
+    stream = b"".join(commands) + b"*2\r\n$3\r\nGET\r\n$1"
+    ends = {0}
+    for command in commands:
+        ends.add(max(ends) + len(command))
+    parser = RequestParser(Limits())
+    for start in range(0, len(stream), piece):
+        parser.feed(stream[start : start + piece])
+        while parser.parse(1):
+            assert min(start + piece, len(stream)) - parser.pending_bytes in ends
+        fed = min(start + piece, len(stream))
+        assert fed - parser.pending_bytes == max(end for end in ends if end <= fed)
+
+
+def test_inline_commands_can_be_refused_but_for_empty_lines() -> None:
+    parser = RequestParser(Limits())
+    parser.takes_inline = False
+    parser.feed(b"\n\r\n" + multibulk(b"PING") + b"PING\r\n")
+    assert parser.parse(10) == [PING]
+    assert parser.error == "Master using the inline protocol. Desync?"
