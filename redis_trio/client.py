@@ -127,6 +127,7 @@ class Client:
       out: encoded replies not handed to the transport yet.
       held: how many times replies were taken out of it that wait for an fsync (persistence/aof.py).
       obeyed: whether what it asks for has happened elsewhere, so that no limit is held against it.
+      is_master: whether it is the primary of this server.
       created_ms, active_ms: when it connected, when it last sent or took something.
       authenticated: whether somebody's password was given, or none was needed at that time.
       user: the name it is authenticated as, `default` before.
@@ -157,6 +158,7 @@ class Client:
         "halted",
         "held",
         "id",
+        "is_master",
         "is_script",
         "laddr",
         "lib_name",
@@ -206,6 +208,7 @@ class Client:
         self.active_ms: i64 = server.clock.now_ms
         self.command: Command | None = None
         self.executing = False
+        self.is_master = False
         self.is_script = False
         self.monitoring = False
         self.subscriptions: Subscriptions | None = None
@@ -226,6 +229,8 @@ class Client:
     @property
     def kind(self) -> str:
         """Its class in CLIENT LIST TYPE and CLIENT KILL TYPE: normal, replica, pubsub, master."""
+        if self.is_master:
+            return "master"
         return "normal" if self.subscriptions is None else "pubsub"
 
     @property

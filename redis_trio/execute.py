@@ -130,8 +130,8 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         _tell_observers(client, command, args)
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
-        if client.executing:
-            reply = reply.if_denied  # a transaction does not wait
+        if client.executing or client.obeyed:
+            reply = reply.if_denied  # neither does a transaction wait nor a stream of changes
         else:  # counted when it has its answer
             server.last_ns = now
             _block(client, command, args, reply)
