@@ -182,13 +182,15 @@ class LoadOptions:
         commands behind it may not have known that.
       replaces: whether a key may be there already, and is replaced.
       loaded_before: bytes that were loaded before this file, for the progress of it all.
+      dbs: where to; None: into the server's databases. Libraries that there were are replaced then.
     """
 
-    __slots__ = ("is_preamble", "loaded_before", "replaces", "size")
+    __slots__ = ("dbs", "is_preamble", "loaded_before", "replaces", "size")
 
     def __init__(self, size: int, *, is_preamble: bool = False, replaces: bool = False) -> None:
         self.size = size
         self.loaded_before = 0
+        self.dbs: list[Database] | None = None
         self.is_preamble = is_preamble
         self.replaces = replaces
 
@@ -216,7 +218,8 @@ class Loader:
             size=options.size,
             check_sum=server.config.rdbchecksum and server.persistence.check_sums,
         )
-        self._drops_expired = not options.is_preamble and server.config.replicaof is None
+        self._dbs = server.dbs if options.dbs is None else options.dbs
+        self._drops_expired = not options.is_preamble and not server.replication.is_replica
         self.keys_loaded = 0
         self.keys_expired = 0
         self.keys_empty = 0
@@ -226,6 +229,11 @@ class Loader:
         """How many bytes have been read."""
         return self._reader.offset
 
+    @property
+    def aux(self) -> dict[bytes, bytes]:
+        """What the file says of its making."""
+        return self._reader.aux
+
     def rest(self) -> bytes:
         """Return what was read of the file behind the end of the RDB data."""
         return self._reader.rest()
@@ -234,6 +242,7 @@ class Loader:
         """Load the file in slices of about a millisecond.
 
         Args:
+          file: its `read` returns None if there will be more, but not yet; a slice ends then.
           data: what has been read of it.
 
         Raises:
@@ -254,9 +263,11 @@ class Loader:
                 if count:
                     continue
             elif not reader.done:
-                data = file.read(CHUNK)
-                if data:
-                    reader.feed(data)
+                piece: bytes | None = file.read(CHUNK)
+                if piece:
+                    reader.feed(piece)
+                elif piece is None:
+                    yield
                 else:
                     reader.finish()
             is_delayed = loading.delay(batch - count)
@@ -272,7 +283,7 @@ class Loader:
     def _apply(self, entry: Entry) -> None:
         """Store a key."""
         server = self._server
-        if entry.db >= len(server.dbs):
+        if entry.db >= len(self._dbs):
             raise RdbError(
                 self.offset,
                 "FATAL: Data file was created with a Redis server configured to handle more than "
@@ -287,7 +298,7 @@ class Loader:
         if when_ms != NO_DEADLINE and self._drops_expired and when_ms < server.clock.now_ms:
             self.keys_expired += 1
             return
-        db = server.dbs[entry.db]
+        db = self._dbs[entry.db]
         if entry.key in db.table:
             if not self._options.replaces:
                 raise RdbError(
@@ -313,6 +324,8 @@ class Loader:
         server = self._server
         persistence = server.persistence
         reader = self._reader
+        if self._options.dbs is not None:
+            persistence.libraries = []
         for code in reader.libraries:
             if code not in persistence.libraries:
                 persistence.libraries.append(code)
