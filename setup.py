@@ -33,6 +33,7 @@ EDITABLE = "editable_wheel" in sys.argv
 # Whole folders of the core; and what in them, by measurement, is not worth its compile time.
 FOLDERS = ["protocol", "data", "keyspace", "commands"]
 FILES = [
+    "acl/users.py",
     "args.py",
     "blocking.py",
     "client.py",
@@ -54,6 +55,7 @@ FILES = [
     "persistence/snapshot.py",
     "pubsub.py",
     "state.py",
+    "tls_transport.py",
     "transactions.py",
     "transport.py",
 ]

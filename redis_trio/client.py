@@ -23,6 +23,7 @@ from redis_trio.protocol.request import Args
 from redis_trio.transactions import end as end_transaction
 
 if TYPE_CHECKING:
+    from redis_trio.acl.users import User
     from redis_trio.blocking import Topic, Waiter
     from redis_trio.command import Command
     from redis_trio.keyspace.database import Database
@@ -42,9 +43,6 @@ REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
 REPLY_SKIP_NEXT: Final = 2
 REPLY_SKIP: Final = 3
-
-DEFAULT_USER: Final = "default"
-"""Who a client is until it says otherwise."""
 
 
 def request_size(args: Args) -> int:
@@ -130,7 +128,7 @@ class Client:
       is_master: whether it is the primary of this server.
       created_ms, active_ms: when it connected, when it last sent or took something.
       authenticated: whether somebody's password was given, or none was needed at that time.
-      user: the name it is authenticated as, `default` before.
+      user: who it is authenticated as, the default user before; None: it may do everything.
       command: the last command, None if that was unknown.
       is_script: whether it runs what scripts call.
       executing: whether it runs a transaction, in which nothing blocks.
@@ -197,7 +195,7 @@ class Client:
         self.halted: i64 = 0
         self.gated = False
         self.authenticated = True
-        self.user = DEFAULT_USER
+        self.user: User | None = server.acl.default
         self.name = b""
         self.lib_name = b""
         self.lib_ver = b""
@@ -239,12 +237,12 @@ class Client:
 
         Taking the password away lets in who is connected (networking.c authRequired).
         """
-        return not self.authenticated and self.server.config.requirepass != ""
+        return not self.authenticated and self.server.acl.auth_required
 
     def log_in_by_default(self) -> None:
         """Make it the default user, which is authenticated if it needs no password."""
-        self.user = DEFAULT_USER
-        self.set_authenticated(self.server.config.requirepass == "")
+        self.user = self.server.acl.default
+        self.set_authenticated(not self.server.acl.auth_required)
 
     def set_authenticated(self, authenticated: bool) -> None:
         """Let the client in, or out; `user` is the caller's business."""
@@ -256,6 +254,7 @@ class Client:
         """Set `gated` by what is unusual about the client."""
         self.gated = (
             not self.authenticated
+            or (self.user is not None and not self.user.unrestricted)
             or self.no_touch
             or self.reply_mode != REPLY_ON
             or self.transaction is not None
@@ -357,8 +356,8 @@ class Client:
         self.schedule_write()
 
     def set_trusted(self) -> None:
-        """Let an in-process client in without a password: whoever calls owns the server."""
-        self.user = DEFAULT_USER
+        """Let it do everything: who calls from inside the process owns the server."""
+        self.user = None
         self.set_authenticated(True)
 
     def disconnected(self) -> None:

@@ -84,6 +84,7 @@ def client_line(client: Client, running: Args | None) -> str:
     last = client.command
     transaction = client.transaction
     own = client.subscriptions
+    user = "(superuser)" if client.user is None else error_text(client.user.name)
     subscribed = (
         (0, 0, 0)
         if own is None
@@ -103,7 +104,7 @@ def client_line(client: Client, running: Args | None) -> str:
         f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
         f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes}"
         f" events={transport.events}"
-        f" cmd={'NULL' if last is None else last.fullname} user={client.user}"
+        f" cmd={'NULL' if last is None else last.fullname} user={user}"
         f" redir={-1 if client.tracking is None else client.tracking.redirect}"
         f" resp={client.resp} lib-name={visible(client.lib_name)}"
         f" lib-ver={visible(client.lib_ver)}\n"

@@ -185,6 +185,11 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             )
         if command.fullname == "exec":
             flags |= transaction.flags()
+    if client.user is not None and not client.user.unrestricted:
+        context = "toplevel" if transaction is None else "multi"
+        denial = server.acl.refusal(client, command, args, context)
+        if denial:
+            return _reject(client, command, RedisError("NOPERM " + denial))
     if server.gated:
         server.tracking.make_room()
         if flags & WRITE or command.fullname == "ping":

@@ -22,6 +22,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from redis_trio import execute
+from redis_trio.acl.users import DENIED_AUTH, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command
 from redis_trio.memory import resident_bytes, system_bytes, table_bytes
@@ -119,11 +120,13 @@ def _listeners(server: ServerState) -> Lines:
     """Return a line for each kind of listening socket; the number is that of the kind."""
     config = server.config
     lines: Lines = []
+    binds = "".join([f",bind={address}" for address in config.bind])
     if server.port:
-        binds = "".join([f",bind={address}" for address in config.bind])
         lines.append(f"listener0:name=tcp{binds},port={server.port}")
     if config.unixsocket:
         lines.append(f"listener1:name=unix,bind={config.unixsocket}")
+    if config.tls_port:
+        lines.append(f"listener2:name=tls{binds},port={config.tls_port}")
     return lines
 
 
@@ -147,7 +150,7 @@ def _server(server: ServerState) -> Lines:
         f"process_id:{os.getpid()}",
         "process_supervised:no",
         f"run_id:{server.run_id}",
-        f"tcp_port:{server.port}",
+        f"tcp_port:{server.port or config.tls_port}",
         f"server_time_usec:{int(server.clock.time() * 1_000_000)}",
         f"uptime_in_seconds:{uptime_s}",
         f"uptime_in_days:{uptime_s // 86400}",
@@ -350,6 +353,7 @@ def _stats(server: ServerState) -> Lines:
     stats = server.stats
     rates = server.samples.rates(perf_counter_ns(), server)
     command_ns = sum([command.ns for command in all_commands(server)])
+    denied = server.acl.log.denied
     return [
         f"total_connections_received:{stats.connections_received}",
         f"total_commands_processed:{stats.total_commands}",
@@ -410,10 +414,10 @@ def _stats(server: ServerState) -> Lines:
         f"eventloop_duration_cmd_sum:{command_ns // 1000}",
         f"instantaneous_eventloop_cycles_per_sec:{rates.cycles}",
         f"instantaneous_eventloop_duration_usec:{rates.cycle_usec}",
-        "acl_access_denied_auth:0",
-        "acl_access_denied_cmd:0",
-        "acl_access_denied_key:0",
-        "acl_access_denied_channel:0",
+        f"acl_access_denied_auth:{denied[DENIED_AUTH]}",
+        f"acl_access_denied_cmd:{denied[DENIED_COMMAND]}",
+        f"acl_access_denied_key:{denied[DENIED_KEY]}",
+        f"acl_access_denied_channel:{denied[DENIED_CHANNEL]}",
     ]
 
 

@@ -66,6 +66,20 @@ def has_keys(declaration: Declaration) -> bool:
     return any("NOT_KEY" not in spec.flags for spec in declaration.keys)
 
 
+def single_key(declaration: Declaration) -> KeyReference | None:
+    """Return the one key of a command if that is always the same argument; None if it is not."""
+    if len(declaration.keys) != 1:
+        return None
+    spec = declaration.keys[0]
+    position = int(spec.begin[1]) if spec.begin[0] == "index" else 0
+    if not 0 < position < abs(declaration.arity) or spec.find != ("range", 0, 1, 0):
+        return None
+    flags = spec_flags(spec)
+    if flags & (KEY_NOT_KEY | KEY_INCOMPLETE | KEY_VARIABLE_FLAGS):
+        return None
+    return position, flags
+
+
 def find_keys(
     declaration: Declaration, args: Args, include_not_keys: bool = False
 ) -> list[KeyReference]:
@@ -83,6 +97,22 @@ def find_keys(
     if declaration.get_keys is not None:
         return declaration.get_keys(args)
     return []
+
+
+def permitted_keys(declaration: Declaration, args: Args) -> list[KeyReference]:
+    """Return the keys that a command must be allowed to use: those of `find_keys` and a few more.
+
+    Of GEORADIUS with several STOREs, key specs tell the first, and the command uses the last.
+    """
+    found = find_keys(declaration, args)
+    for spec in declaration.keys:
+        if spec.begin[0] == "keyword" and spec.find == ("range", 0, 1, 0):
+            word = str(spec.begin[1]).lower().encode()
+            flags = spec_flags(spec)
+            for position in range(int(spec.begin[2]), len(args) - 1):
+                if args[position].lower() == word and (position + 1, flags) not in found:
+                    found.append((position + 1, flags))
+    return found
 
 
 def _by_specs(

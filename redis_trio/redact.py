@@ -33,6 +33,8 @@ def _secret(server: ServerState, fullname: str, args: Args) -> list[int]:
     """Return the places of arguments that nobody else may see."""
     if fullname == "auth":
         return list(range(1, len(args))) if len(args) <= 3 else []
+    if fullname in ("acl|setuser", "acl|deluser", "acl|getuser"):
+        return list(range(2, len(args)))
     if fullname == "hello":
         for i in range(2, len(args)):
             if args[i].lower() == b"auth":

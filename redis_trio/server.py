@@ -14,12 +14,11 @@ out first. Nothing that happens in a connection reaches the caller.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import select
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,13 +28,13 @@ import trio
 import redis_trio.commands  # noqa: F401  (declares every command)
 from redis_trio.client import PAUSED, Client
 from redis_trio.clock import Clock
-from redis_trio.config import Config, ConfigError
+from redis_trio.config import Config
 from redis_trio.connection import Connection, SocketConnection, StreamConnection, Turns
 from redis_trio.execute import dispatch, serve_ready
 from redis_trio.hub import run_hub
 from redis_trio.jobs import standard_jobs
 from redis_trio.keeper import Keeper, awake
-from redis_trio.listeners import address_text, listen_tcp, listen_unix, set_options
+from redis_trio.listeners import TCP, TLS, UNIX, Listeners, address_text, set_options
 from redis_trio.persistence.aof import AofError, Job
 from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
 from redis_trio.persistence.loading import load_in_turns
@@ -47,10 +46,7 @@ from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, SocketTransport, Transport
 
-ACCEPT_MAX: Final = 20  # connections taken between two checkpoints, some 50 us each
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
-EXHAUSTED_S: Final = 0.1  # until the next try, when there are no file descriptors left
-_ABORTED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)  # the fault of one connection
 ABOUT_FILES: Final = {"dir", "dbfilename", "save"}  # who embeds a server says so if it has files
 HAS_EPOLL: Final = hasattr(select, "epoll")
 
@@ -124,6 +120,7 @@ class RedisServer:
         config: Config,
         *,
         pick_port: bool = False,
+        pick_tls_port: bool = False,
         loads: bool = True,
         listens_first: bool = False,
         starts_first: bool = False,
@@ -134,13 +131,14 @@ class RedisServer:
         clock = Clock() if is_system_clock else Clock(virtual=trio_clock.current_time)
         self.config = config
         self._pick_port = pick_port
+        self._pick_tls_port = pick_tls_port
         self._loads = loads
         self._listens_first = listens_first or starts_first  # and loads then
         self._starts_first = starts_first  # is `started`, and loads then
         self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
-        self._listening: list[_Listening] = []
+        self._listeners = Listeners(self.state, self._connected)
         self._turns = Turns()
         self._nursery: trio.Nursery | None = None
         self._calls: set[trio.CancelScope] = set()  # around each `execute` that waits
@@ -156,14 +154,13 @@ class RedisServer:
         self._disk = trio.CapacityLimiter(1)
         self._synced = trio.Event()  # for calls that wait for an fsync
         self.state.aof.released = self._aof_released
-        config.subscribe(["port", "bind"], self._rebind)
         config.subscribe("appendonly", self._appendonly_changed)
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
         """Where it listens, as (host, port) pairs and paths of unix sockets."""
         found: list[tuple[str, int] | str] = []
-        for listening in self._listening:
+        for listening in self._listeners.sockets:
             name = listening.sock.getsockname()
             found.append(name if isinstance(name, str) else (name[0], name[1]))
         return found
@@ -174,16 +171,27 @@ class RedisServer:
         return self.state.port
 
     @property
+    def kinds(self) -> list[str]:
+        """What it listens on, of `tcp`, `unix` and `tls`."""
+        return list(dict.fromkeys(listening.kind for listening in self._listeners.sockets))
+
+    @property
+    def tls_port(self) -> int:
+        """The port for TLS that it listens on; 0 if there is none."""
+        return self.config.tls_port
+
+    @property
     def url(self) -> str:
-        """The URL that clients connect to, of a TCP address if there is one."""
-        for address in self.addresses:
-            if isinstance(address, tuple):
-                host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
-                return (
-                    f"redis://[{host}]:{self.port}"
-                    if ":" in host
-                    else f"redis://{host}:{self.port}"
-                )
+        """The URL that clients connect to: of plain TCP if there is that, else of TLS (rediss)."""
+        scheme = {TCP: "redis", TLS: "rediss"}
+        for listening in self._listeners.sockets:
+            if listening.kind != UNIX:
+                host = listening.sock.getsockname()[0]
+                host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+                if ":" in host:
+                    host = f"[{host}]"
+                if listening.kind == TCP or not self.port:
+                    return f"{scheme[listening.kind]}://{host}:{listening.port}"
         for address in self.addresses:
             return f"unix://{address}"
         raise RuntimeError("the server listens nowhere")
@@ -272,6 +280,7 @@ class RedisServer:
         if self._nursery is None or self._closing.is_set():
             raise trio.ClosedResourceError("the server is not running")
         ours, theirs = memory_stream_pair()
+        self.state.stats.connections_received += 1
         self._start(StreamConnection(self.state, theirs, self._turns))
         return ours
 
@@ -311,8 +320,7 @@ class RedisServer:
             self.state.begin()
             if not self._listens_first:
                 await self._load()
-            self._bind()
-            self.config.port = self.state.port
+            self._listeners.open(pick_port=self._pick_port, pick_tls_port=self._pick_tls_port)
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._has_threads:
@@ -323,7 +331,7 @@ class RedisServer:
                     self.state.serve_meanwhile = self._serve_meanwhile
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
-                self._accept_on(self._listening, nursery)
+                self._listeners.start(nursery)
                 if self._starts_first:
                     task_status.started(self)
                 with self._load_scope:
@@ -333,7 +341,7 @@ class RedisServer:
                     if not self._starts_first:
                         task_status.started(self)
                 await self._closing.wait()
-                self._stop_listening()
+                self._listeners.close()
                 await self._let_out()
                 self._save_last_changes()
                 nursery.cancel_scope.cancel()
@@ -345,7 +353,7 @@ class RedisServer:
             self._closing.set()
             for scope in self._calls:
                 scope.cancel()
-            self._stop_listening()
+            self._listeners.close()
             if self._poller is not None:
                 self._poller.close()
             with trio.CancelScope(shield=True):
@@ -473,28 +481,6 @@ class RedisServer:
 
     # -- connections
 
-    async def _accept(self, listening: _Listening) -> None:
-        """Take connections from one listening socket, until it is closed.
-
-        That can happen when this task is about to run again, or has never run, so that no scope
-        ends it.
-        """
-        sock = listening.sock
-        with listening.scope:
-            while sock.fileno() >= 0:
-                try:
-                    await trio.lowlevel.wait_readable(sock)
-                    for _ in range(ACCEPT_MAX):
-                        self._connected(*sock.accept())
-                except BlockingIOError:
-                    continue
-                except OSError as exc:
-                    if sock.fileno() < 0:
-                        break
-                    self.state.log.warning("Accepting client connection: %s", exc.strerror)
-                    if exc.errno not in _ABORTED:
-                        await trio.sleep(EXHAUSTED_S)
-
     def _serve_meanwhile(self) -> None:
         """Take connections and serve clients while a script runs that takes long.
 
@@ -503,41 +489,54 @@ class RedisServer:
         poller = self._poller
         assert poller is not None
         newest = self.state.next_client_id
-        for listening in self._listening:
-            try:
-                for _ in range(ACCEPT_MAX):
-                    self._connected(*listening.sock.accept())
-            except OSError:
-                continue  # there is none; or the accept loop will find out
+        self._listeners.accept_now()
         for client in list(self.state.clients.values()):
             if client.id > newest and isinstance(client.transport, SocketTransport):
                 poller.add(client.transport)
         poller.turn_meanwhile()
 
-    def _connected(self, sock: socket.socket, address: object) -> None:
+    def _connected(self, sock: socket.socket, address: object, kind: str) -> None:
         """Begin to serve an accepted socket, or refuse it."""
         state = self.state
         sock.setblocking(False)
         if len(state.clients) >= self.config.maxclients:
-            self._refuse(sock, b"-ERR max number of clients reached\r\n")
+            # Where TLS has to come first nothing is said: that is what the refusal saves.
+            self._refuse(sock, b"" if kind == TLS else b"-ERR max number of clients reached\r\n")
             return
-        unix = sock.family == socket.AF_UNIX
         try:
-            if not unix:
+            if kind != UNIX:
                 set_options(sock, self.config.tcp_keepalive)
             name = sock.getsockname()
         except OSError:  # reset by the peer before it was accepted
             sock.close()
             return
-        connection = self._connection(sock)
+        connection = self._connection(sock, state.tls.server if kind == TLS else None)
         client = connection.client
-        client.unix = unix
-        client.laddr = f"{name}:0" if unix else address_text(name)
-        client.addr = client.laddr if unix else address_text(address)
-        if self.config.protected_mode and not self.config.requirepass and not client.is_local:
-            self._refuse(sock, DENIED)
-            return
+        client.unix = kind == UNIX
+        client.laddr = f"{name}:0" if client.unix else address_text(name)
+        client.addr = client.laddr if client.unix else address_text(address)
+        if kind != TLS:
+            if self._is_protected_from(client):
+                self._refuse(sock, DENIED)
+                return
+            state.stats.connections_received += 1
         self._start(connection)
+
+    def _is_protected_from(self, client: Client) -> bool:
+        """Whether protected mode keeps a client out that has just connected."""
+        nopass = self.state.acl.default.nopass
+        return self.config.protected_mode and nopass and not client.is_local
+
+    def _greet(self, connection: Connection) -> None:
+        """Let a client in whose handshake is done, or send it away."""
+        client = connection.client
+        stats = self.state.stats
+        if self._is_protected_from(client):
+            stats.rejected_connections += 1
+            client.out.append(DENIED)
+            client.close_when_sent()
+        else:
+            stats.connections_received += 1
 
     def _refuse(self, sock: socket.socket, error: bytes) -> None:
         """Send an error to who has just connected, and hang up."""
@@ -548,15 +547,16 @@ class RedisServer:
             pass  # the peer did not wait for it
         sock.close()
 
-    def _connection(self, sock: socket.socket) -> Connection:
+    def _connection(self, sock: socket.socket, context: ssl.SSLContext | None) -> Connection:
         if self._poller is not None:
-            return SocketConnection(self.state, sock, self._poller)
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-        return StreamConnection(self.state, stream, self._turns)
+            return SocketConnection(self.state, sock, self._poller, context, self._greet)
+        stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        if context is not None:
+            stream = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        return StreamConnection(self.state, stream, self._turns, self._greet)
 
     def _start(self, connection: Connection) -> None:
         client = connection.client
-        self.state.stats.connections_received += 1
         self.state.clients[client.id] = client
         self.state.counts_as_idle()
         assert self._nursery is not None
@@ -574,106 +574,9 @@ class RedisServer:
             client.disconnected()
             self._client_gone.set()
 
-    # -- listening
-
-    def _bind(self) -> None:
-        """Listen as the configuration says.
-
-        Raises:
-          OSError: one of the sockets cannot be had; nothing is left open.
-        """
-        config = self.config
-        try:
-            if config.port or self._pick_port:
-                self._bind_tcp(config.bind, config.port)
-            if config.unixsocket:
-                path = os.path.join(config.dir, config.unixsocket)
-                sock = listen_unix(path, config.unixsocketperm, config.tcp_backlog)
-                self._listening.append(_Listening(path, sock))
-        except BaseException:
-            self._stop_listening()
-            raise
-
-    def _bind_tcp(self, addresses: Sequence[str], port: int) -> list[_Listening]:
-        """Listen on further addresses."""
-        sockets = listen_tcp(addresses, port, self.config.tcp_backlog)
-        new = [_Listening(address, sock) for address, sock in sockets]
-        self._listening += new
-        if new:
-            self.state.port = new[0].port
-        return new
-
-    def _rebind(self) -> None:
-        """Follow a change of `port` or `bind`: what is listened on already stays open.
-
-        Raises:
-          ConfigError: an address cannot be listened on; everything is as before.
-        """
-        nursery = self._nursery
-        if nursery is None or self._closing.is_set():
-            return
-        before = [listening for listening in self._listening if not listening.unix]
-        port = self.config.port
-        wanted = list(self.config.bind) if port else []
-        kept = [old for old in before if old.port == port and old.address in wanted]
-        missing = [address for address in wanted if address not in [old.address for old in kept]]
-        gone = [old for old in before if old not in kept]
-        in_the_way = [old for old in gone if old.port == port]  # as a wildcard is of an address
-        self._close(in_the_way)
-        try:
-            new = self._bind_tcp(missing, port)
-        except OSError as exc:
-            self.state.log.warning("%s", exc.strerror)
-            self._accept_on(self._bind_tcp([old.address for old in in_the_way], port), nursery)
-            if port != self.state.port:
-                raise ConfigError("Unable to listen on this port. Check server logs.") from exc
-            raise ConfigError("Failed to bind to specified addresses.") from exc
-        self._close([old for old in gone if old not in in_the_way])
-        self._accept_on(new, nursery)
-        if not wanted:
-            self.state.port = 0
-
-    def _accept_on(self, new: list[_Listening], nursery: trio.Nursery) -> None:
-        for listening in new:
-            nursery.start_soon(self._accept, listening, name="redis accept")
-
-    def _close(self, old: list[_Listening]) -> None:
-        for listening in old:
-            listening.close()
-            self._listening.remove(listening)
-
-    def _stop_listening(self) -> None:
-        self._close(list(self._listening))
-
-
-class _Listening:
-    """A listening socket and the scope of its accept loop.
-
-    Attributes:
-      address: as `bind` spells it, or the path of a unix socket.
-      port: 0 for a unix socket.
-    """
-
-    def __init__(self, address: str, sock: socket.socket) -> None:
-        self.address = address
-        self.sock = sock
-        self.unix = sock.family == socket.AF_UNIX
-        self.port: int = 0 if self.unix else sock.getsockname()[1]
-        self.scope = trio.CancelScope()
-
-    def close(self) -> None:
-        """Stop accepting; the file of a unix socket goes too."""
-        self.scope.cancel()
-        if self.unix and self.sock.fileno() >= 0:
-            try:
-                os.unlink(self.address)
-            except OSError:
-                pass  # somebody else has removed it, or its directory is not ours any more
-        self.sock.close()
-
 
 async def run_redis(
-    port: int = 6379,
+    port: int | None = 6379,
     *,
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,
@@ -689,7 +592,7 @@ async def run_redis(
 
 async def serve_redis(
     nursery: trio.Nursery,
-    port: int = 6379,
+    port: int | None = 6379,
     *,
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,
@@ -699,7 +602,7 @@ async def serve_redis(
 
     Args:
       nursery: owns everything the server starts; nothing outlives it.
-      port: TCP port; 0 picks a free one.
+      port: TCP port; 0 picks a free one, None is none. `tls_port=0` picks one for TLS, likewise.
       host: the address to listen on, or several; loopback unless you say otherwise.
       load_in_background: whether to return before the data is loaded. Clients are told that it is
         (LOADING) until then, see `RedisServer.wait_loaded`; a LoadError comes out of `nursery`.
@@ -713,7 +616,8 @@ async def serve_redis(
     Raises:
       OSError: it cannot listen there.
       LoadError: the file with its data is damaged, or cannot be read.
-      ConfigError: there is no such parameter, or it does not take that value.
+      ConfigError: there is no such parameter, or it does not take that value; or TLS cannot be
+        had as it is configured, which has been logged.
     """
     server = _embedded(port, host, load_in_background, config)
     await nursery.start(server._run, name="redis server")
@@ -721,22 +625,28 @@ async def serve_redis(
 
 
 def _embedded(
-    port: int,
+    port: int | None,
     host: str | Sequence[str],
     load_in_background: bool,
     config: Mapping[str, str | int | bool],
 ) -> RedisServer:
     hosts = host if isinstance(host, str) else " ".join(host)
-    options = Config.from_options({"port": port, "bind": hosts, **config})
+    options = Config.from_options({"port": port or 0, "bind": hosts, **config})
     if "save" not in config:
         options.save = ()
     loads = bool(ABOUT_FILES & set(config))
-    return RedisServer(options, pick_port=True, loads=loads, starts_first=load_in_background)
+    return RedisServer(
+        options,
+        pick_port=port is not None,
+        pick_tls_port="tls_port" in config,
+        loads=loads,
+        starts_first=load_in_background,
+    )
 
 
 @asynccontextmanager
 async def open_redis(
-    port: int = 0,
+    port: int | None = 0,
     *,
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from redis_trio.acl.users import Acl
 from redis_trio.blocking import Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
@@ -128,6 +129,7 @@ class ServerState:
 
     Attributes:
       dbs: the databases by number.
+      acl: the users, and what they may do.
       commands: the command table: `{name in upper or lower case: Command}`.
       clients: the connected clients by id, oldest first.
       aof: the append-only file.
@@ -169,6 +171,7 @@ class ServerState:
     """
 
     __slots__ = (
+        "acl",
         "active_expire",
         "aof",
         "asleep_s",
@@ -274,6 +277,7 @@ class ServerState:
         for db in self.dbs:
             config.subscribe("maxmemory-policy", db.policy_changed)
         self.clients: dict[int, Client] = {}
+        self.acl = Acl(self)
         self.next_client_id = 0
         self.pending_writes: list[Client] = []
         self.paused_clients: dict[Client, None] = {}

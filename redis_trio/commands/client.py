@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from redis_trio.acl.users import User
 from redis_trio.args import check_attribute, read_integer, read_integer_in
 from redis_trio.blocking import pause, unpause
 from redis_trio.client import (
-    DEFAULT_USER,
     REPLY_OFF,
     REPLY_ON,
     REPLY_SKIP_NEXT,
@@ -140,11 +140,11 @@ class _Filter:
         self.laddr: bytes | None = None
         self.kind: str | None = None
         self.client_id: int | None = None
-        self.user: str | None = None
+        self.user: User | None = None
         self.max_age_s: int | None = None
         self.skip_me = True
 
-    def read(self, option: bytes, value: bytes) -> None:
+    def read(self, option: bytes, value: bytes, users: dict[bytes, User]) -> None:
         """Take one option. Errors: its value is not one; syntax."""
         if option == b"id":
             message = "ERR client-id should be greater than 0"
@@ -161,9 +161,9 @@ class _Filter:
         elif option == b"laddr":
             self.laddr = value
         elif option == b"user":
-            if value != DEFAULT_USER.encode():
+            self.user = users.get(value)
+            if self.user is None:
                 raise RedisError(f"ERR No such user '{error_text(value)}'")
-            self.user = DEFAULT_USER
         elif option == b"skipme":
             if value.lower() not in (b"yes", b"no"):
                 raise RedisError(SYNTAX)
@@ -179,7 +179,7 @@ class _Filter:
             and (self.laddr is None or self.laddr == (client.laddr or "?:0").encode())
             and (self.kind is None or self.kind == client.kind)
             and (self.client_id is None or self.client_id == client.id)
-            and (self.user is None or self.user == client.user)
+            and (self.user is None or self.user is client.user)
             and (self.max_age_s is None or age_s >= self.max_age_s)
             and not (self.skip_me and client is asking)
         )
@@ -212,7 +212,7 @@ def client_kill(client: Client, args: Args) -> Reply:
         for i in range(2, len(args), 2):
             if i + 1 == len(args):
                 raise RedisError(SYNTAX)
-            wanted.read(args[i].lower(), args[i + 1])
+            wanted.read(args[i].lower(), args[i + 1], client.server.acl.users)
     killed = [one for one in client.server.clients.values() if wanted.matches(one, client)]
     for one in killed:
         if one is client:

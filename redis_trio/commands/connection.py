@@ -1,18 +1,17 @@
 """The commands of a connection itself: who it is, what it speaks, which database it is in.
 
-CLIENT is in client.py. There is one user so far, `default`, whose password is `requirepass`.
+CLIENT is in client.py, ACL in acl.py.
 
 Source: Redis networking.c helloCommand, resetCommand; acl.c authCommand; server.c pingCommand.
 """
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
+from redis_trio.acl.users import DEFAULT
 from redis_trio.args import check_attribute, read_integer
 from redis_trio.client import (
-    DEFAULT_USER,
     REPLY_ON,
     REPLY_SKIP,
     Client,
@@ -30,7 +29,7 @@ from redis_trio.command import (
 from redis_trio.errors import SYNTAX, RedisError, error_text, wrong_arity
 from redis_trio.protocol.reply import OK, PONG, Reply, Status
 from redis_trio.protocol.request import Args
-from redis_trio.state import REDIS_VERSION, ServerState
+from redis_trio.state import REDIS_VERSION
 from redis_trio.transactions import end as end_transaction
 
 command = group("connection")
@@ -41,7 +40,6 @@ NO_PASSWORD_CONFIGURED: Final = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
 )
-WRONGPASS: Final = "WRONGPASS invalid username-password pair or user is disabled."
 HELLO_NOAUTH: Final = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
@@ -50,26 +48,6 @@ HELLO_NOAUTH: Final = (
 BAD_NAME: Final = "ERR Client names cannot contain spaces, newlines or special characters."
 INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**31 - 1
-
-
-def authenticate(client: Client, user: bytes, password: bytes) -> None:
-    """Make the client `user`, whose password this is. Errors: WRONGPASS.
-
-    The reply to a wrong password is given even behind others in a pipeline, where Redis loses it
-    (acl.c addAuthErrReply), so that each command has its reply.
-    """
-    if user != DEFAULT_USER.encode() or not _is_password(client.server, password):
-        raise RedisError(WRONGPASS)
-    client.user = DEFAULT_USER
-    client.set_authenticated(True)
-
-
-def _is_password(server: ServerState, password: bytes) -> bool:
-    """Check the default user's password, in a time that says nothing of it."""
-    expected: str = server.config.requirepass
-    if not expected:
-        return True
-    return hmac.compare_digest(password, expected.encode("utf-8", "surrogateescape"))
 
 
 @command(
@@ -83,15 +61,20 @@ def _is_password(server: ServerState, password: bytes) -> bool:
     summary="Logs the connection in with a password.",
 )
 def auth(client: Client, args: Args) -> Reply:
-    """Log in, as the default user if none is named."""
+    """Log in, as the default user if none is named.
+
+    The reply to a wrong password is given even behind others in a pipeline, where Redis loses it
+    (acl.c addAuthErrReply), so that each command has its reply. HELLO does the same.
+    """
+    acl = client.server.acl
     if len(args) > 3:
         raise RedisError(SYNTAX)
     if len(args) == 2:
-        if not client.server.config.requirepass:
+        if acl.default.nopass:
             raise RedisError(NO_PASSWORD_CONFIGURED)
-        authenticate(client, DEFAULT_USER.encode(), args[1])
+        acl.authenticate(client, DEFAULT, args[1], args[0])
     else:
-        authenticate(client, args[1], args[2])
+        acl.authenticate(client, args[1], args[2], args[0])
     return OK
 
 
@@ -127,7 +110,7 @@ def hello(client: Client, args: Args) -> Reply:
         else:
             raise RedisError(f"ERR Syntax error in HELLO option '{error_text(args[i])}'")
     if login is not None:
-        authenticate(client, login[0], login[1])
+        client.server.acl.authenticate(client, login[0], login[1], args[0])
     if not client.authenticated:
         raise RedisError(HELLO_NOAUTH)
     if name is not None:

@@ -8,20 +8,27 @@ Source: Redis multi.c. For UNDO the docstring of `undo` is the specification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from redis_trio.acl.users import ALLOWED, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
 from redis_trio.command import ALLOW_BUSY, FAST, LOADING, NOSCRIPT, SKIP_SLOWLOG, STALE, group, key
 from redis_trio.data.numbers import parse_integer
 from redis_trio.errors import RedisError, wrong_arity
 from redis_trio.execute import call
 from redis_trio.protocol.reply import NO_REPLY, NULL_ARRAY, OK, Encoded, Reply, encode
 from redis_trio.protocol.request import Args
-from redis_trio.transactions import Transaction, end, sees_expired, unwatch, watch
+from redis_trio.transactions import Queued, Transaction, end, sees_expired, unwatch, watch
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
 
 command = group("transactions")
+
+_REASONS: Final = {
+    DENIED_COMMAND: "no permission to execute the command or subcommand",
+    DENIED_KEY: "no permission to touch the specified keys",
+    DENIED_CHANNEL: "no permission to access one of the channels used as arguments",
+}
 
 
 @command(
@@ -97,6 +104,20 @@ def exec_(client: Client, args: Args) -> Reply:
         end(client)
 
 
+def _refusal(client: Client, queued: Queued) -> RedisError | None:
+    """Return the error for a command that the user may not run any more, None if it may."""
+    acl = client.server.acl
+    denied = acl.check(client.user, queued.command, queued.args)
+    if denied == ALLOWED:
+        return None
+    acl.refused(client, denied, queued.command, queued.args, "multi")
+    client.server.count_error("NOPERM")
+    return RedisError(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+        f"call. This command is no longer allowed for the following reason: {_REASONS[denied]}"
+    )
+
+
 def _run(client: Client, transaction: Transaction) -> Reply:
     """Run the commands of a transaction and return their replies."""
     replies: list[Reply] = []
@@ -104,7 +125,7 @@ def _run(client: Client, transaction: Transaction) -> Reply:
     for queued in transaction.queue:
         client.command = queued.command
         sent = len(client.out)
-        reply = call(client, queued.command, queued.args)
+        reply = _refusal(client, queued) or call(client, queued.command, queued.args)
         if reply is NO_REPLY:  # what SUBSCRIBE has pushed stands in its place
             reply = Encoded(b"".join(client.out[sent:]))
             del client.out[sent:]

@@ -1,0 +1,1 @@
+"""Access control: users, what each may do, the check before every command, the log of refusals."""

@@ -1,0 +1,581 @@
+"""Users and what they may do: the check before every command of a user who is restricted.
+
+A user has selectors, each a set of allowed commands, keys and channels. What one of them allows as
+a whole is allowed; the first, the root, is what rules outside of parentheses change. Rules are read
+and described in rules.py.
+
+1. A user with a selector that allows everything is `unrestricted`: nothing is checked for its
+   clients, and `Client.gated` does not count it. Who changes a user calls `Acl.changed`.
+2. A client whose user is None may do everything: calls from inside the process, the append-only
+   file that is loaded, what comes from a primary.
+3. Commands are known by their full names (`get`, `config|set`), which renaming does not change.
+
+Source: Redis acl.c ACLCheckAllUserCommandPerm and what it calls; networking.c authRequired,
+deauthenticateAndCloseClient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from redis_trio.acl.log import AclLog
+from redis_trio.command import NO_AUTH, Command, KeyReference, lookup
+from redis_trio.data.glob import glob_match, is_plain
+from redis_trio.errors import RedisError, error_text
+from redis_trio.keys import (
+    KEY_ACCESS,
+    KEY_DELETE,
+    KEY_INSERT,
+    KEY_UPDATE,
+    has_keys,
+    permitted_keys,
+    single_key,
+)
+from redis_trio.protocol.request import Args
+
+if TYPE_CHECKING:
+    from redis_trio.client import Client
+    from redis_trio.pubsub import Subscriptions
+    from redis_trio.state import ServerState
+
+# Why a command is refused.
+ALLOWED: Final = 0
+DENIED_COMMAND: Final = 1
+DENIED_KEY: Final = 2
+DENIED_AUTH: Final = 3
+DENIED_CHANNEL: Final = 4
+
+# What a key pattern allows (bits).
+READ: Final = 1
+WRITE: Final = 2
+
+DEFAULT: Final = b"default"
+WRONGPASS: Final = "WRONGPASS invalid username-password pair or user is disabled."
+
+# How a pattern is matched.
+_EXACT: Final = 0
+_PREFIX: Final = 1
+_GLOB: Final = 2
+
+_CHANNELS: Final = {
+    "subscribe": (-1, False),
+    "ssubscribe": (-1, False),
+    "psubscribe": (-1, True),
+    "publish": (2, False),
+    "spublish": (2, False),
+}
+"""`{command: (up to which argument there are channels, whether they are patterns)}`."""
+
+
+def needed(flags: int) -> int:
+    """Return the permissions that a use of a key needs: see keys.py for the flags."""
+    wanted = READ if flags & KEY_ACCESS else 0
+    if flags & (KEY_INSERT | KEY_DELETE | KEY_UPDATE):
+        wanted |= WRITE
+    return wanted
+
+
+class Pattern:
+    """A glob pattern of keys or channels.
+
+    Attributes:
+      text: the pattern.
+      permissions: READ, WRITE or both; nothing for channels.
+    """
+
+    __slots__ = ("_kind", "_prefix", "permissions", "text")
+
+    def __init__(self, text: bytes, permissions: int) -> None:
+        self.text = text
+        self.permissions: i64 = permissions
+        self._prefix = text[:-1]
+        self._kind: i64 = _GLOB
+        if is_plain(text):
+            self._kind = _EXACT
+        elif len(text) > 1 and text[-1:] == b"*" and is_plain(self._prefix):
+            self._kind = _PREFIX
+
+    def matches(self, name: bytes) -> bool:
+        """Whether a key or channel is one of those that are meant."""
+        if self._kind == _PREFIX:
+            return name.startswith(self._prefix)
+        if self._kind == _EXACT:
+            return name == self.text
+        return glob_match(self.text, name)
+
+
+class Selector:
+    """A set of permissions.
+
+    Attributes:
+      all_commands: whether every command is allowed and none was ever taken away.
+      base: whether commands are allowed unless they are `exceptions` (which those are that no rule
+        has named, too), or are not unless they are.
+      first_args: `{command: first arguments, in lower case, with which it is allowed}`.
+      rules: the rules about commands that made it so, in order, as they are shown.
+      all_keys, all_channels: whether the patterns do not matter.
+      keys, channels: patterns by their text, in order.
+    """
+
+    __slots__ = (
+        "all_channels",
+        "all_commands",
+        "all_keys",
+        "base",
+        "channels",
+        "exceptions",
+        "first_args",
+        "keys",
+        "rules",
+    )
+
+    def __init__(self, all_channels: bool) -> None:
+        self.all_commands = False
+        self.base = False
+        self.exceptions: set[str] = set()
+        self.first_args: dict[str, list[bytes]] = {}
+        self.rules: list[bytes] = []
+        self.all_keys = False
+        self.all_channels = all_channels
+        self.keys: dict[bytes, Pattern] = {}
+        self.channels: dict[bytes, Pattern] = {}
+
+    def copy(self) -> Selector:
+        """Return another one like it."""
+        new = Selector(self.all_channels)
+        new.all_commands = self.all_commands
+        new.base = self.base
+        new.exceptions = set(self.exceptions)
+        new.first_args = {name: list(words) for name, words in self.first_args.items()}
+        new.rules = list(self.rules)
+        new.all_keys = self.all_keys
+        new.keys = dict(self.keys)
+        new.channels = dict(self.channels)
+        return new
+
+    @property
+    def allows_everything(self) -> bool:
+        """Whether there is nothing that it does not allow."""
+        return self.all_commands and self.all_keys and self.all_channels
+
+    def allows_command(self, command: Command, args: Args) -> bool:
+        """Whether a command may be called, if keys and channels do not matter."""
+        if self.all_commands or command.flags & NO_AUTH:
+            return True
+        name = command.fullname
+        if (name in self.exceptions) != self.base:
+            return True
+        if not self.first_args or len(args) < 2:
+            return False
+        words = self.first_args.get(name)
+        return words is not None and args[1].lower() in words
+
+    def allows_key(self, key: bytes, wanted: i64) -> bool:
+        """Whether a key may be used; `wanted`: READ, WRITE, both, or 0 for its mere name."""
+        for pattern in self.keys.values():
+            if pattern.permissions & wanted == wanted and pattern.matches(key):
+                return True
+        return False
+
+    def allows_all_keys(self, wanted: i64) -> bool:
+        """Whether every key may be used so."""
+        if self.all_keys:
+            return True
+        pattern = self.keys.get(b"*")
+        return pattern is not None and pattern.permissions & wanted == wanted
+
+    def allows_channel(self, channel: bytes, is_pattern: bool) -> bool:
+        """Whether a channel may be used, or the very pattern of PSUBSCRIBE."""
+        return may_use_channel(self.channels, channel, is_pattern)
+
+
+def may_use_channel(allowed: dict[bytes, Pattern], channel: bytes, is_pattern: bool) -> bool:
+    """Whether patterns allow a channel; a pattern must be one of them itself."""
+    if is_pattern:
+        return channel in allowed
+    return any(pattern.matches(channel) for pattern in allowed.values())
+
+
+class User:
+    """A user.
+
+    Attributes:
+      enabled: whether it can log in; who has logged in stays so.
+      nopass: whether any password is right.
+      skip_sanitize: `skip-sanitize-payload`, which has no effect: every payload is checked.
+      passwords: their SHA-256 in hexadecimal digits.
+      selectors: the root and the others.
+      unrestricted: whether it may do everything.
+    """
+
+    __slots__ = (
+        "enabled",
+        "name",
+        "nopass",
+        "passwords",
+        "selectors",
+        "skip_sanitize",
+        "unrestricted",
+    )
+
+    def __init__(self, name: bytes, all_channels: bool) -> None:
+        self.name = name
+        self.enabled = False
+        self.nopass = False
+        self.skip_sanitize = False
+        self.passwords: list[bytes] = []
+        self.selectors: list[Selector] = [Selector(all_channels)]
+        self.unrestricted = False
+
+    def copy_rules(self, source: User) -> None:
+        """Become like another user, but for the name."""
+        self.enabled = source.enabled
+        self.nopass = source.nopass
+        self.skip_sanitize = source.skip_sanitize
+        self.passwords = list(source.passwords)
+        self.selectors = [selector.copy() for selector in source.selectors]
+        self.update()
+
+    def allow_everything(self) -> None:
+        """Let it do everything, and log in with any password: the default user at first."""
+        self.enabled = self.nopass = True
+        root = self.selectors[0]
+        root.all_commands = root.base = root.all_keys = root.all_channels = True
+        self.update()
+
+    def update(self) -> None:
+        """Set `unrestricted` by the selectors."""
+        self.unrestricted = any(selector.allows_everything for selector in self.selectors)
+
+    def accepts(self, password: bytes) -> bool:
+        """Whether one can log in with a password; the time that takes says nothing of it."""
+        digest = password_hash(password)
+        found = False
+        for known in self.passwords:
+            if hmac.compare_digest(digest, known):
+                found = True
+        return self.enabled and (self.nopass or found)
+
+
+def password_hash(password: bytes) -> bytes:
+    """Return what is kept of a password."""
+    return hashlib.sha256(password).hexdigest().encode()
+
+
+class _Uses:
+    """Which arguments of a command are keys and channels.
+
+    Attributes:
+      key: where its only key always is, 0 if it has none, -1 if it must be looked for.
+      wanted: the permissions for that only key.
+      channels_end: up to which argument there are channels, -1: to the end, 0: there are none.
+      are_patterns: whether they are patterns.
+    """
+
+    __slots__ = ("are_patterns", "channels_end", "key", "wanted")
+
+    def __init__(self, command: Command) -> None:
+        declaration = command.declaration
+        self.key: i64 = 0
+        self.wanted: i64 = 0
+        if has_keys(declaration):
+            found = single_key(declaration)
+            self.key = -1 if found is None else found[0]
+            self.wanted = 0 if found is None else needed(found[1])
+        end, are_patterns = _CHANNELS.get(command.fullname, (0, False))
+        self.channels_end: i64 = end
+        self.are_patterns = are_patterns
+
+
+class Acl:
+    """The users of one server.
+
+    Attributes:
+      users: by name.
+      default: the user that every client is at first.
+      auth_required: whether that is not enough to run commands.
+      denied_at: the argument because of which `check` has refused, 0 if it was the command itself.
+      log: of what was refused.
+    """
+
+    __slots__ = (
+        "_found",
+        "_server",
+        "_uses",
+        "auth_required",
+        "default",
+        "denied_at",
+        "log",
+        "users",
+    )
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        self._uses: dict[str, _Uses] = {}
+        self._found: list[KeyReference] | None = None  # the keys of the command in hand
+        self.denied_at: i64 = 0
+        self.log = AclLog(server)
+        self.default = User(DEFAULT, True)
+        self.default.allow_everything()
+        self.users: dict[bytes, User] = {DEFAULT: self.default}
+        self.auth_required = False
+        server.config.subscribe("requirepass", self._password_changed)
+        self._password_changed()
+
+    def new_user(self, name: bytes) -> User:
+        """Return a user who may do nothing, not yet in `users`."""
+        return User(name, self._server.config.acl_pubsub_default == "allchannels")
+
+    # -- logging in
+
+    def authenticate(self, client: Client, name: bytes, password: bytes, via: bytes) -> None:
+        """Make a client the user whose password this is. Errors: WRONGPASS.
+
+        Args:
+          via: the command as it was typed, for the log.
+        """
+        user = self.users.get(name)
+        right = (self.default if user is None else user).accepts(password)
+        if user is None or not right:
+            self.log.add(client, DENIED_AUTH, _context(client), via, name)
+            raise RedisError(WRONGPASS)
+        client.user = user
+        client.set_authenticated(True)
+
+    def _password_changed(self) -> None:
+        """Follow `requirepass`, the password of the default user; none: any will do."""
+        password = self._server.config.requirepass
+        default = self.default
+        default.nopass = not password
+        default.passwords = (
+            [password_hash(password.encode("utf-8", "surrogateescape"))] if password else []
+        )
+        self.changed(default)
+
+    # -- checking
+
+    def refusal(self, client: Client, command: Command, args: Args, context: str) -> str:
+        """Return why a client may not run a command, and log that; "" if it may.
+
+        Args:
+          context: `toplevel`, `multi` or `lua`.
+        """
+        user = client.user
+        if user is None or user.unrestricted:
+            return ""
+        denied = self.check(user, command, args)
+        if denied == ALLOWED:
+            return ""
+        self.refused(client, denied, command, args, context)
+        return denial_text(denied, user, command, None)
+
+    def refused(
+        self, client: Client, denied: int, command: Command, args: Args, context: str
+    ) -> None:
+        """Log what `check` has just refused to a client."""
+        assert client.user is not None
+        name = command.fullname.encode() if denied == DENIED_COMMAND else args[self.denied_at]
+        self.log.add(client, denied, context, name, client.user.name)
+
+    def check(self, user: User | None, command: Command, args: Args) -> int:
+        """Return whether a user may run a command: ALLOWED, DENIED_COMMAND, ...
+
+        Of several refusals it is the one that came furthest; `denied_at` says where.
+        """
+        self.denied_at = 0
+        if user is None or user.unrestricted:
+            return ALLOWED
+        uses = self._uses_of(command)
+        self._found = None
+        worst: int = DENIED_COMMAND
+        where: i64 = 0
+        for selector in user.selectors:
+            denied = self._denial(selector, command, uses, args)
+            if denied == ALLOWED:
+                self.denied_at = 0
+                return ALLOWED
+            if denied > worst or (denied == worst and self.denied_at > where):
+                worst = denied
+                where = self.denied_at
+        self.denied_at = where
+        return worst
+
+    def _uses_of(self, command: Command) -> _Uses:
+        uses = self._uses.get(command.fullname)
+        if uses is None:
+            uses = self._uses[command.fullname] = _Uses(command)
+        return uses
+
+    def _denial(self, selector: Selector, command: Command, uses: _Uses, args: Args) -> int:
+        """Return why one selector does not allow a command, and note where."""
+        if not selector.allows_command(command, args):
+            return DENIED_COMMAND
+        if uses.key > 0:
+            if not selector.all_keys and not selector.allows_key(args[uses.key], uses.wanted):
+                self.denied_at = uses.key
+                return DENIED_KEY
+        elif uses.key < 0 and not selector.all_keys:
+            found = self._found
+            if found is None:
+                found = self._found = permitted_keys(command.declaration, args)
+            for position, flags in found:
+                if not selector.allows_key(args[position], needed(flags)):
+                    self.denied_at = position
+                    return DENIED_KEY
+        if uses.channels_end != 0 and not selector.all_channels:
+            end: i64 = len(args) if uses.channels_end < 0 else uses.channels_end
+            for channel_at in range(1, end):
+                if not selector.allows_channel(args[channel_at], uses.are_patterns):
+                    self.denied_at = channel_at
+                    return DENIED_CHANNEL
+        return ALLOWED
+
+    def may_read_all_keys(self, client: Client, args: Args) -> bool:
+        """Whether a client's command may read keys that are not among its arguments (SORT BY).
+
+        One selector must allow both, the command and all keys.
+        """
+        user = client.user
+        if user is None or user.unrestricted:
+            return True
+        command = lookup(self._server.commands, args)
+        assert command is not None
+        uses = self._uses_of(command)
+        self._found = None
+        for selector in user.selectors:
+            if (
+                selector.allows_all_keys(READ)
+                and self._denial(selector, command, uses, args) == ALLOWED
+            ):
+                return True
+        return False
+
+    # -- changing users
+
+    def changed(self, user: User) -> None:
+        """Have everybody know that a user has changed."""
+        user.update()
+        default = self.default
+        self.auth_required = not default.nopass or not default.enabled
+        for client in self._server.clients.values():
+            if client.user is user:
+                client.update_gate()
+
+    def set_rules(self, name: bytes, source: User) -> None:
+        """Make a user, new or not, like `source`; subscribers who may not listen any more go."""
+        user = self.users.get(name)
+        if user is None:
+            user = self.users[name] = User(name, False)
+        else:
+            lost = lost_channels(user, source)
+            for client in list(self._server.clients.values()):
+                if client.user is user:
+                    self._end_if_listens(client, lost)
+        user.copy_rules(source)
+        self.changed(user)
+
+    def delete(self, name: bytes) -> bool:
+        """Delete a user and end its connections; return whether there was one."""
+        user = self.users.pop(name, None)
+        if user is None:
+            return False
+        for client in list(self._server.clients.values()):
+            if client.user is user:
+                self._end(client)
+        return True
+
+    def replace(self, users: dict[bytes, User]) -> None:
+        """Have other users from now on; the connections of those who are not there any more go.
+
+        The default user's object stays, whose rules are those of the new one, or as at first.
+        """
+        old = User(DEFAULT, False)
+        old.copy_rules(self.default)
+        new = users.get(DEFAULT)
+        if new is None:
+            new = User(DEFAULT, True)
+            new.allow_everything()
+        self.default.copy_rules(new)
+        self.users = users
+        users[DEFAULT] = self.default
+        for client in list(self._server.clients.values()):
+            before = client.user
+            if before is None:
+                continue
+            user = users.get(before.name)
+            if user is None:
+                self._end(client)
+                continue
+            self._end_if_listens(client, lost_channels(old if user is before else before, user))
+            if client.user is before:
+                client.user = user
+            client.update_gate()
+        self.changed(self.default)
+
+    def _end_if_listens(self, client: Client, allowed: dict[bytes, Pattern] | None) -> None:
+        """End the connection of a subscriber to something that is not allowed; None: all is."""
+        own = client.subscriptions
+        if own is not None and allowed is not None and listens_beyond(own, allowed):
+            self._end(client)
+
+    def _end(self, client: Client) -> None:
+        """End a connection; what runs on it at this moment has its reply first."""
+        client.user = self.default
+        client.set_authenticated(False)
+        if client is self._server.current:
+            client.close_when_sent()
+        else:
+            client.close()
+
+
+def _context(client: Client) -> str:
+    return "toplevel" if client.transaction is None else "multi"
+
+
+def denial_text(denied: int, user: User, command: Command, name: bytes | None) -> str:
+    """Return what a client is told of a refusal.
+
+    Args:
+      name: the key or channel, if it is to be named.
+    """
+    who = error_text(user.name)
+    if denied == DENIED_COMMAND:
+        return f"User {who} has no permissions to run the '{command.fullname}' command"
+    kind = "key" if denied == DENIED_KEY else "channel"
+    if name is None:
+        return f"No permissions to access a {kind}"
+    return f"User {who} has no permissions to access the '{error_text(name)}' {kind}"
+
+
+def lost_channels(before: User, after: User) -> dict[bytes, Pattern] | None:
+    """Return the channels that remain allowed if some may be lost, None if none can be.
+
+    Source: acl.c getUpcomingChannelList.
+    """
+    upcoming: dict[bytes, Pattern] = {}
+    for selector in after.selectors:
+        if selector.all_channels:
+            return None
+        upcoming.update(selector.channels)
+    for selector in before.selectors:
+        if selector.all_channels:
+            return upcoming
+        for text in selector.channels:
+            if text not in upcoming:
+                return upcoming
+    return None
+
+
+def listens_beyond(own: Subscriptions, allowed: dict[bytes, Pattern]) -> bool:
+    """Whether a client listens to something that is not allowed."""
+    for pattern in own.patterns:
+        if not may_use_channel(allowed, pattern, True):
+            return True
+    for channel in [*own.channels, *own.shard_channels]:
+        if not may_use_channel(allowed, channel, False):
+            return True
+    return False
