@@ -179,11 +179,12 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
 
 async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> int:
     """Be the server until it has shut down; return the exit status."""
+    from redis_trio.config import ConfigError
     from redis_trio.persistence.aof import AofError
     from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.server import run_server
 
-    if not config.unixsocket and not (config.port and config.bind):
+    if not config.unixsocket and not ((config.port or config.tls_port) and config.bind):
         log.warning("Configured to not listen anywhere, exiting.")
         return 1
     log.info("Server initialized")
@@ -193,6 +194,8 @@ async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> i
             status = 0
     except* OSError as group:
         _report_failure(group, config, log)
+    except* ConfigError:
+        log.warning("Failed to configure TLS. Check logs for more info.")
     except* (AofError, LoadError):
         pass  # it has been logged
     return status
@@ -211,8 +214,7 @@ class _Start:
         from redis_trio.process import OomScore, tune_collector
 
         assert server is not None
-        kinds = ["unix" if isinstance(address, str) else "tcp" for address in server.addresses]
-        for kind in dict.fromkeys(kinds):
+        for kind in server.kinds:
             self._log.info("Ready to accept connections %s", kind)
         self._supervisor.ready()
         OomScore(self._config, self._log).begin()
@@ -231,7 +233,10 @@ def _report_failure(
         log.warning("Failed listening on port 0 (unix), aborting.")
         return
     log.warning("Warning: %s", reason)
-    log.warning("Failed listening on port %d (tcp), aborting.", config.port)
+    kind, port = "tcp", config.port
+    if f":{config.tls_port}: " in reason:
+        kind, port = "tls", config.tls_port
+    log.warning("Failed listening on port %d (%s), aborting.", port, kind)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ answered meanwhile, as in Redis.
 from __future__ import annotations
 
 import socket
+import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -22,10 +24,13 @@ from redis_trio.client import BLOCKED, PAUSED, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.keeper import awake
 from redis_trio.state import ServerState
+from redis_trio.tls import reason
+from redis_trio.tls_transport import TlsTransport
 from redis_trio.transport import Poller, SocketTransport, StreamTransport, Transport
 
 RECEIVE_SIZE: Final = 64 * 1024
 READ_AHEAD_MAX: Final = 1024 * 1024  # kept of what a stream's client sends while it has to wait
+GOODBYE_S: Final = 1.0  # for the last bytes of TLS to a peer that does not read
 ALLOWANCE_NS: Final = 1_000_000  # of work by stream connections between two checkpoints
 
 
@@ -98,16 +103,38 @@ class Connection(ABC):
 
 
 class SocketConnection(Connection):
-    """A plain socket, served by the hub while it is idle."""
+    """A socket, served by the hub while it is idle; with TLS if there is a context for that.
+
+    Args:
+      greet: called when a handshake is done.
+    """
 
     transport: SocketTransport
 
-    def __init__(self, server: ServerState, sock: socket.socket, poller: Poller) -> None:
+    def __init__(
+        self,
+        server: ServerState,
+        sock: socket.socket,
+        poller: Poller,
+        context: ssl.SSLContext | None = None,
+        greet: Callable[[Connection], None] | None = None,
+    ) -> None:
         super().__init__(server)
         self.sock = sock
         self._poller = poller
+        self._greet = greet
         self._nursery: trio.Nursery | None = None
-        self.transport = SocketTransport(server, sock, self.attend, self._start_drain, poller)
+        attend, drain = self.attend, self._start_drain
+        if context is None:
+            self.transport = SocketTransport(server, sock, attend, drain, poller)
+        else:
+            self.transport = TlsTransport(
+                server, sock, context, attend, drain, self._shaken, poller
+            )
+
+    def _shaken(self) -> None:
+        if self._greet is not None:
+            self._greet(self)
 
     async def run(self) -> None:
         transport = self.transport
@@ -128,6 +155,7 @@ class SocketConnection(Connection):
         finally:
             transport.broken = True
             poller.remove(transport)
+            transport.goodbye()
             self.sock.close()
 
     def _start_drain(self) -> None:
@@ -173,14 +201,25 @@ class Turns:
 
 
 class StreamConnection(Connection):
-    """Any `trio.abc.Stream`: TLS, in memory, a socket where there is no epoll."""
+    """Any `trio.abc.Stream`: in memory, or a socket, with TLS or not, where there is no epoll.
+
+    Args:
+      greet: called when the handshake of an SSLStream is done.
+    """
 
     transport: StreamTransport
 
-    def __init__(self, server: ServerState, stream: trio.abc.Stream, turns: Turns) -> None:
+    def __init__(
+        self,
+        server: ServerState,
+        stream: trio.abc.Stream,
+        turns: Turns,
+        greet: Callable[[Connection], None] | None = None,
+    ) -> None:
         super().__init__(server)
         self._stream = stream
         self._turns = turns
+        self._greet = greet
         self._output = trio.Event()
         self._resumed = trio.Event()
         self.transport = StreamTransport(server, self.attend, self._wake_sender, self._go_on)
@@ -199,6 +238,8 @@ class StreamConnection(Connection):
         transport = self.transport
         try:
             async with trio.open_nursery() as nursery:
+                if isinstance(self._stream, trio.SSLStream):
+                    await self._shake_hands(self._stream)
                 nursery.start_soon(self._send, name=f"send to client {self.client.id}")
                 await self._receive()
                 while not self._ended:
@@ -206,7 +247,34 @@ class StreamConnection(Connection):
                 nursery.cancel_scope.cancel()
         finally:
             transport.broken = True
-            await trio.aclose_forcefully(self._stream)
+            if isinstance(self._stream, trio.SSLStream):
+                with trio.move_on_after(GOODBYE_S):
+                    await self._stream.aclose()
+            else:
+                await trio.aclose_forcefully(self._stream)
+
+    async def _shake_hands(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
+        """Do the handshake; a connection where that fails is over."""
+        client = self.client
+        try:
+            with trio.CancelScope() as self._interrupt:
+                await stream.do_handshake()
+        except trio.BrokenResourceError as exc:
+            cause = exc.__cause__
+            self.server.log.warning(
+                "Error accepting a client connection: %s (addr=%s laddr=%s)",
+                reason(cause) if isinstance(cause, Exception) else "unexpected eof while reading",
+                client.addr,
+                client.laddr,
+            )
+            client.close()
+            return
+        finally:
+            self._interrupt = None
+        if not self._ended and self._greet is not None:
+            self.server.begin()
+            self._greet(self)
+            self.server.end()
 
     async def _receive(self) -> None:
         """Read and run until the peer ends its side or the connection is closed."""

@@ -4,8 +4,6 @@ There is one context for those who connect and one for where the server itself c
 made anew when a parameter changes, from files that are read at that moment; what cannot be used is
 logged and refused, and the contexts so far stay. A connection keeps the context that it began with.
 
-`ssl` is imported when the first context is made: a server without TLS does not pay for it.
-
 Source: Redis tls.c tlsConfigure, createSSLContext, parseProtocolsConfig; config.c applyTlsCfg.
 """
 
@@ -13,13 +11,11 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redis_trio.config import Config, ConfigError
-
-if TYPE_CHECKING:
-    import ssl
 
 PROTOCOLS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 DEFAULT_PROTOCOLS: Final = ("TLSv1.2", "TLSv1.3")
@@ -86,8 +82,6 @@ class Tls:
 
     def _server_context(self) -> ssl.SSLContext:
         """Return the context for those who connect."""
-        import ssl
-
         config = self._config
         if not config.tls_cert_file:
             raise _BadSetting("No tls-cert-file configured!")
@@ -118,8 +112,6 @@ class Tls:
 
         The name in that is not compared with the host's, as Redis does not.
         """
-        import ssl
-
         config = self._config
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -136,8 +128,6 @@ class Tls:
 
     def _prepare(self, context: ssl.SSLContext, cert: str, key: str, password: str) -> None:
         """Do what is common to both contexts."""
-        import ssl
-
         config = self._config
         _allow(context, _protocols(config.tls_protocols))
         context.options |= ssl.OP_NO_RENEGOTIATION
@@ -177,8 +167,6 @@ class Tls:
             raise _BadSetting(f"Failed to load private key: {key}: {reason(exc)}") from None
 
     def _load_dh_params(self, context: ssl.SSLContext, name: str) -> None:
-        import ssl
-
         path = self._path(name)
         assert path is not None
         try:
@@ -190,8 +178,6 @@ class Tls:
 
 
 def _verify_mode(auth_clients: str) -> ssl.VerifyMode:
-    import ssl
-
     modes = {"no": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "yes": ssl.CERT_REQUIRED}
     return modes[auth_clients]
 
@@ -206,8 +192,6 @@ def reason(exc: Exception) -> str:
 
 def _certificate_problem(path: str) -> str:
     """Return why a certificate cannot be loaded, "" if it can."""
-    import ssl
-
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as exc:
@@ -231,8 +215,6 @@ def _protocols(text: str) -> list[str]:
 
 def _allow(context: ssl.SSLContext, protocols: list[str]) -> None:
     """Have a context speak these protocols and no other, even if there are some in between."""
-    import ssl
-
     versions = dict(
         zip(
             PROTOCOLS,

@@ -242,7 +242,7 @@ class SocketTransport(Transport):
         super().__init__(server, attend)
         self.sock = sock
         self._recv: Callable[[int], bytes] = sock.recv
-        self._send: Callable[[bytes], int] = sock.send
+        self._send: Callable[[bytes | memoryview], int] = sock.send
         self._drain = drain
         self._draining = False
         self._poller = poller
@@ -305,11 +305,15 @@ class SocketTransport(Transport):
             self._attend()
             return
         if sent < size:
-            if self._keep(memoryview(data)[sent:]) and not self._draining:
-                self._draining = True
-                self._drain()
+            self._wait_to_send(memoryview(data)[sent:])
         elif self.client.close_after_reply:
             self._attend()
+
+    def _wait_to_send(self, rest: bytes | memoryview) -> None:
+        """Queue output, and have somebody send it when the socket is writable."""
+        if self._keep(rest) and not self._draining:
+            self._draining = True
+            self._drain()
 
     def send_backlog(self) -> bool:
         """Send queued output as far as the socket takes it; True when nothing is left.
@@ -323,7 +327,7 @@ class SocketTransport(Transport):
                 return False
             chunk = backlog[0]
             try:
-                sent = self.sock.send(chunk)
+                sent = self._send(chunk)
             except BlockingIOError:
                 return False
             except OSError:
@@ -345,6 +349,9 @@ class SocketTransport(Transport):
 
     def resume(self) -> None:
         self._poller.enqueue(self)
+
+    def goodbye(self) -> None:
+        """Say what there is to say to the peer before the socket is closed, without waiting."""
 
 
 class StreamTransport(Transport):

@@ -20,7 +20,7 @@ CORE = {
 }
 SHELL = {
     *("__init__", "__main__", "cli", "connection", "hub", "jobs", "keeper", "listeners"),
-    *("process", "server", "transport"),
+    *("process", "server", "tls_transport", "transport"),
 }
 TRIO = SHELL | {"blocking", "outgoing", "persistence", "replication", "testing"}
 EXCEPTIONS = {
