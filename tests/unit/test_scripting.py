@@ -172,7 +172,7 @@ def test_what_a_script_writes_is_fed_as_one_unit(
     run: Run, heard: Callable[[], list[bytes]]
 ) -> None:
     run("EVAL", "redis.call('set', 'a', 1) redis.call('incr', 'a') return 1", "0")
-    assert heard() == [b"SELECT 0", b"MULTI", b"set a 1", b"incr a", b"EXEC"]
+    assert heard() == [b"MULTI", b"SELECT 0", b"set a 1", b"incr a", b"EXEC"]
     run("EVAL", "redis.set_repl(redis.REPL_NONE) redis.call('set', 'a', 1)", "0")
     assert heard() == []
 

@@ -746,8 +746,8 @@ def test_xreadgroup_is_fed_as_what_became_of_each_entry(
     now_ms = client.server.clock.now_ms
     claim = b"XCLAIM s g c 0 %d-0 TIME %d RETRYCOUNT 1 FORCE JUSTID LASTID %d-0"
     assert heard() == [
-        b"SELECT 0",
         b"MULTI",
+        b"SELECT 0",
         claim % (1, now_ms, 1),
         claim % (2, now_ms, 2),
         b"XGROUP SETID s g 2-0 ENTRIESREAD 2",
@@ -763,8 +763,8 @@ def test_noack_is_fed_as_the_consumer_and_how_far_the_group_is(run: Run, heard: 
     run("XREADGROUP GROUP g c NOACK COUNT 2 STREAMS s >")
     run("XREADGROUP GROUP g c NOACK COUNT 1 STREAMS s >")
     assert heard() == [
-        b"SELECT 0",
         b"MULTI",
+        b"SELECT 0",
         b"XGROUP CREATECONSUMER s g c",
         b"XGROUP SETID s g 2-0 ENTRIESREAD 2",
         b"EXEC",

@@ -167,7 +167,7 @@ def test_nothing_is_left_of_a_client_that_watched(state: ServerState, ending: st
 def test_the_feed_gets_a_transaction_as_one(run: Run, heard: Callable[[], list[bytes]]) -> None:
     begin(run, "SET a 1", "GET a", "INCR a", "LPUSH a x")
     run("EXEC")
-    assert heard() == [b"SELECT 0", b"MULTI", b"SET a 1", b"INCR a", b"EXEC"]
+    assert heard() == [b"MULTI", b"SELECT 0", b"SET a 1", b"INCR a", b"EXEC"]
     begin(run, "SET a 1", "GET a")
     run("EXEC")
     assert heard() == [b"SET a 1"]
