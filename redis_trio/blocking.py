@@ -17,6 +17,7 @@ goes into the mailbox (`Waiter.answer`).
 CLIENT PAUSE is another kind of waiting: a command that may not run yet is not begun at all. Its
 client is halted and stands in `ServerState.paused_clients`; when the pause ends its transport goes
 on with that same command. The pause also holds up expiry, so that the data is the same as before.
+There are other reasons for such a pause than CLIENT PAUSE, each of which has its own end.
 
 Source: Redis blocked.c (the pusher serves the blocked), networking.c pauseActions.
 """
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.command import Command
     from redis_trio.state import ServerState
+
+CLIENT_PAUSE: Final = "CLIENT PAUSE"  # the purposes of pauses
+MIGRATION: Final = "MIGRATE"
+FOREVER_MS: Final = 1 << 60  # the end of a pause that somebody has to end
 
 Topic: TypeAlias = tuple[int, bytes]
 """A key that is waited for: the database's number and the key."""
@@ -58,6 +63,7 @@ class Block:
     Attributes:
       if_denied: the reply where nobody may wait, as in a transaction; that of `on_timeout` unless a
         handler sets another one.
+      may_end: whether CLIENT UNBLOCK may answer in place of what is waited for.
     """
 
     __slots__ = (
@@ -65,6 +71,7 @@ class Block:
         "busy_ns",
         "if_denied",
         "kind",
+        "may_end",
         "on_missing",
         "on_timeout",
         "timeout_s",
@@ -89,6 +96,7 @@ class Block:
         self.args = args
         self.on_missing = on_missing
         self.busy_ns = busy_ns
+        self.may_end = True
 
 
 def block_on_keys(
@@ -247,23 +255,41 @@ class Waiting:
                 self.ready[topic] = None
 
 
-def pause(server: ServerState, until_ms: int, everything: bool) -> None:
+def pause(
+    server: ServerState, until_ms: int, everything: bool, purpose: str = CLIENT_PAUSE
+) -> None:
     """Let no writes, or no commands at all, begin before `until_ms`.
 
-    Of two pauses at a time the longer end and the stricter kind hold.
+    Of two pauses for one purpose the longer end and the stricter kind hold; those for several
+    purposes end one by one.
     """
     unpause_if_due(server)
-    server.pause_until_ms = max(server.pause_until_ms, until_ms)
-    server.pause_all = server.pause_until_ms != 0 and (server.pause_all or everything)
-    server.update_gate()
-    server.due_at(server.pause_until_ms)
+    before = server.pauses.get(purpose)
+    if before is not None:
+        until_ms = max(before[0], until_ms)
+        everything = before[1] or everything
+    if until_ms:
+        server.pauses[purpose] = (until_ms, everything)
+    _update_pause(server)
+    if until_ms != FOREVER_MS:
+        server.due_at(until_ms)
 
 
-def unpause(server: ServerState) -> None:
-    """End the pause: the clients that it holds up go on, in the order in which they came."""
-    server.pause_until_ms = 0
-    server.pause_all = False
+def unpause(server: ServerState, purpose: str = CLIENT_PAUSE) -> None:
+    """End a pause: who is held up goes on, in the order in which they came, as far as they may."""
+    if server.pauses.pop(purpose, None) is not None:
+        _update_pause(server)
+        _resume(server)
+
+
+def _update_pause(server: ServerState) -> None:
+    pauses = server.pauses.values()
+    server.pause_until_ms = max([until_ms for until_ms, _ in pauses], default=0)
+    server.pause_all = any([everything for _, everything in pauses])
     server.update_gate()
+
+
+def _resume(server: ServerState) -> None:
     clients = server.paused_clients
     server.paused_clients = {}
     for client in clients:
@@ -274,14 +300,15 @@ def unpause(server: ServerState) -> None:
 
 
 def unpause_if_due(server: ServerState) -> bool:
-    """End the pause if its time is over; return whether there is none (any more)."""
-    if server.pause_until_ms > server.clock.now_ms:
-        return False
-    if server.pause_until_ms:
-        unpause(server)
-    return True
+    """End the pauses whose time is over; return whether there is none (any more)."""
+    now_ms = server.clock.now_ms
+    due = [purpose for purpose, pause in server.pauses.items() if pause[0] <= now_ms]
+    for purpose in due:
+        unpause(server, purpose)
+    return not server.pauses
 
 
 def next_pause_deadline(server: ServerState) -> int:
-    """Return when the pause ends (ms since the epoch), NEVER if there is none."""
-    return server.pause_until_ms or NEVER
+    """Return when the next pause ends (ms since the epoch), NEVER if none does by itself."""
+    ends = [until_ms for until_ms, _ in server.pauses.values() if until_ms != FOREVER_MS]
+    return min(ends, default=NEVER)

@@ -213,8 +213,8 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         return _reject(client, command, RedisError("ERR Replica can't interact with the keyspace"))
     if (
         server.pause_until_ms
-        and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
         and not unpause_if_due(server)
+        and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
     ):
         client.halted |= PAUSED
         server.paused_clients[client] = None
@@ -352,6 +352,33 @@ def _run_again(waiter: Waiter) -> None:
     reply = run(client, waiter.command, waiter.args)
     server.current = None
     if waiter.waiting is None:
+        waiter.deliver(reply)
+    if server.own_pushes:
+        server.send_own_pushes(client)
+
+
+def finish(waiter: Waiter, began_ns: int) -> None:
+    """Run the command of a client again whose work has been done meanwhile, in one unit with it.
+
+    The reply is the client's if it still waits; if it has gone the command ends all the same.
+
+    Args:
+      began_ns: when the work began (perf_counter_ns); its time is the command's.
+    """
+    client = waiter.client
+    server = client.server
+    waits = waiter.waiting is not None
+    waiter.cancel()
+    own, client.waiter = client.waiter, waiter
+    server.current = client
+    server.last_ns = began_ns
+    client.command = waiter.command
+    reply = call(client, waiter.command, waiter.args)
+    if server.feed.active:
+        server.feed.flush()
+    server.current = None
+    client.waiter = own
+    if waits:
         waiter.deliver(reply)
     if server.own_pushes:
         server.send_own_pushes(client)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from redis_trio.acl.file import load_at_startup
 from redis_trio.acl.users import Acl
 from redis_trio.blocking import Topic, Waiting
 from redis_trio.client import Client, Transport
@@ -150,7 +151,8 @@ class ServerState:
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replication: what it knows of its replicas, or of its primary.
-      pause_until_ms, pause_all: CLIENT PAUSE; 0 while nothing is paused.
+      pauses: until when each purpose holds commands up, and whether all of them or only writes.
+      pause_until_ms, pause_all: the longest and the strictest of them; 0 while nothing is paused.
       tls: the contexts of connections with TLS.
       thresholds: up to what size collections have their compact encoding.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
@@ -209,6 +211,7 @@ class ServerState:
         "pause_all",
         "pause_until_ms",
         "paused_clients",
+        "pauses",
         "pending_writes",
         "persistence",
         "port",
@@ -235,6 +238,7 @@ class ServerState:
     )
 
     def __init__(self, config: Config, clock: Clock, log: logging.Logger) -> None:
+        """Make the state of a server. Raises AclError if its users cannot be loaded."""
         self.config = config
         self.clock = clock
         self.log = log
@@ -281,6 +285,7 @@ class ServerState:
         self.next_client_id = 0
         self.pending_writes: list[Client] = []
         self.paused_clients: dict[Client, None] = {}
+        self.pauses: dict[str, tuple[int, bool]] = {}
         self.pause_until_ms: i64 = 0
         self.pause_all = False
         self.asleep_s = 0.0
@@ -305,6 +310,7 @@ class ServerState:
         self._follow_events()
         config.subscribe(THRESHOLDS, self._follow_thresholds)
         self._follow_thresholds()
+        load_at_startup(self)
 
     def _follow_config(self) -> None:
         """Keep at hand what hot code asks of the configuration."""

@@ -416,7 +416,7 @@ def client_unblock(client: Client, args: Args) -> Reply:
     server = client.server
     target = server.clients.get(read_integer(args[2]))
     waiter = None if target is None else target.waiter
-    if waiter is None:
+    if waiter is None or not waiter.block.may_end:
         return 0
     is_error = reason == b"error"
     if not waiter.answer(RedisError(UNBLOCKED) if is_error else waiter.block.on_timeout):

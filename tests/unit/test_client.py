@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from redis_trio.blocking import Block, next_pause_deadline, unpause_if_due
+from redis_trio.blocking import (
+    FOREVER_MS,
+    MIGRATION,
+    Block,
+    next_pause_deadline,
+    pause,
+    unpause,
+    unpause_if_due,
+)
 from redis_trio.client import BLOCKED, CLOSING, PAUSED, Client, request_size
 from redis_trio.command import BLOCKING, Command, Declaration
 from redis_trio.data.expires import NEVER
@@ -423,6 +431,27 @@ def test_a_pause_of_writes_lets_reads_and_admin_commands_pass(state: ServerState
     )
     assert peer.send("SET k v") == b""
     assert b" flags=b " in Peer(state).send("CLIENT LIST ID 1")
+
+
+def test_pauses_for_several_purposes_end_one_by_one(
+    run: Run, state: ServerState, time: FakeTime
+) -> None:
+    peer = Peer(state)
+    run("CLIENT PAUSE 1000 ALL")
+    pause(state, FOREVER_MS, False, MIGRATION)
+    assert next_pause_deadline(state) == state.clock.now_ms + 1000
+    assert peer.send("GET k", "SET k v") == b""
+    time.advance(1)
+    state.begin()
+    assert not unpause_if_due(state)
+    assert next_pause_deadline(state) == NEVER
+    assert peer.go_on() == b"$-1\r\n"
+    run("CLIENT UNPAUSE")
+    assert not peer.resumed
+    assert state.gated
+    unpause(state, MIGRATION)
+    assert peer.go_on() == b"+OK\r\n"
+    assert not state.gated
 
 
 def test_mistakes_are_answered_in_a_pause(state: ServerState) -> None:
