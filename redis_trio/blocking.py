@@ -285,7 +285,7 @@ def unpause(server: ServerState, purpose: str = CLIENT_PAUSE) -> None:
 def _update_pause(server: ServerState) -> None:
     pauses = server.pauses.values()
     server.pause_until_ms = max([until_ms for until_ms, _ in pauses], default=0)
-    server.pause_all = any([everything for _, everything in pauses])
+    server.pause_all = any(everything for _, everything in pauses)
     server.update_gate()
 
 
