@@ -180,6 +180,7 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
 async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> int:
     """Be the server until it has shut down; return the exit status."""
     from redis_trio.config import ConfigError
+    from redis_trio.acl.file import AclError
     from redis_trio.persistence.aof import AofError
     from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.server import run_server
@@ -196,7 +197,7 @@ async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> i
         _report_failure(group, config, log)
     except* ConfigError:
         log.warning("Failed to configure TLS. Check logs for more info.")
-    except* (AofError, LoadError):
+    except* (AclError, AofError, LoadError):
         pass  # it has been logged
     return status
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 WITHOUT_EFFECT: Final = {
-    "Security": "acl-pubsub-default acllog-max-len enable-module-command",
+    "Security": "enable-module-command",
     "Limits and memory": (
         "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients"
     ),

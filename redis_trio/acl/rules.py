@@ -13,12 +13,17 @@ ACLMergeSelectorArguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redis_trio.acl.categories import Names
 from redis_trio.acl.users import READ, WRITE, Pattern, Selector, User, password_hash
 from redis_trio.errors import error_text
 from redis_trio.protocol.request import split_inline
+
+if TYPE_CHECKING:
+    import logging
+
+    from redis_trio.state import ServerState
 
 UNKNOWN: Final = "Unknown command or category name in ACL"
 SYNTAX: Final = "Syntax error"
@@ -97,11 +102,13 @@ class Rules:
 
     Args:
       all_channels: whether new users and selectors may use every channel (acl-pubsub-default).
+      log: is told of rules that may get disabled one day; None: nobody is.
     """
 
-    def __init__(self, names: Names, all_channels: bool) -> None:
+    def __init__(self, names: Names, all_channels: bool, log: logging.Logger | None) -> None:
         self.names = names
         self.all_channels = all_channels
+        self.log = log
 
     def apply(self, user: User, rule: bytes) -> None:
         """Apply one rule.
@@ -209,6 +216,12 @@ class Rules:
         elif has_spaces(argument):  # it could not be written into a file
             raise RuleError(SYNTAX)
         else:
+            if self.log is not None:
+                self.log.warning(
+                    "Deprecation warning: Allowing a first arg of an otherwise blocked command is "
+                    "a misuse of ACL and may get disabled in the future (offender: +%s)",
+                    error_text(word[1:]),
+                )
             known = selector.first_args.setdefault(name, [])
             if argument not in known:
                 known.append(argument)
@@ -224,6 +237,12 @@ class Rules:
                 selector.exceptions.add(fullname)
         if not allow:
             selector.all_commands = False
+
+
+def rules_of(server: ServerState) -> Rules:
+    """Return what applies rules in a server, as it is configured at this moment."""
+    all_channels = server.config.acl_pubsub_default == "allchannels"
+    return Rules(server.acl.names, all_channels, server.log)
 
 
 def _digest(rule: bytes, plain: bytes) -> bytes:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
+from redis_trio.acl.categories import Names
 from redis_trio.acl.log import AclLog
 from redis_trio.command import NO_AUTH, Command, KeyReference, lookup
 from redis_trio.data.glob import glob_match, is_plain
@@ -304,6 +305,7 @@ class Acl:
 
     __slots__ = (
         "_found",
+        "_names",
         "_server",
         "_uses",
         "auth_required",
@@ -317,6 +319,7 @@ class Acl:
         self._server = server
         self._uses: dict[str, _Uses] = {}
         self._found: list[KeyReference] | None = None  # the keys of the command in hand
+        self._names: Names | None = None
         self.denied_at: i64 = 0
         self.log = AclLog(server)
         self.default = User(DEFAULT, True)
@@ -325,6 +328,13 @@ class Acl:
         self.auth_required = False
         server.config.subscribe("requirepass", self._password_changed)
         self._password_changed()
+
+    @property
+    def names(self) -> Names:
+        """The commands and categories that rules know."""
+        if self._names is None:
+            self._names = Names()
+        return self._names
 
     def new_user(self, name: bytes) -> User:
         """Return a user who may do nothing, not yet in `users`."""

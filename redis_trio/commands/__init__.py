@@ -1,5 +1,6 @@
 """The commands, one file a group. Importing this package declares them all."""
 
+from redis_trio.commands import acl as acl
 from redis_trio.commands import bitmap as bitmap
 from redis_trio.commands import client as client
 from redis_trio.commands import command as command

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 command = group("generic")
 
+_DENIED: Final = "ERR %s option of SORT denied due to insufficient ACL permissions."
 _NOT_A_SCORE: Final = "ERR One or more scores can't be converted into double"
 _PLAIN: Final = b"0123456789-."  # numbers of these alone are the same to float() and strtod()
 _PLAIN_MAX: Final = 300  # digits, more of which could be too big or too small
@@ -46,6 +47,9 @@ _SPACES: Final = b" \t\n\v\f\r"
 
 class _Options:
     """What the arguments of SORT and SORT_RO say.
+
+    Args of `__init__`:
+      may_read_all: whether the client may read keys that are not among its arguments.
 
     Attributes:
       by: the last pattern of BY, None if there is none.
@@ -57,7 +61,7 @@ class _Options:
 
     __slots__ = ("alpha", "by", "by_nothing", "count", "desc", "destination", "gets", "offset")
 
-    def __init__(self, args: Args, takes_store: bool) -> None:
+    def __init__(self, args: Args, takes_store: bool, may_read_all: bool) -> None:
         self.alpha = False
         self.by: bytes | None = None
         self.by_nothing = False
@@ -88,7 +92,11 @@ class _Options:
                 self.by = args[i]
                 if b"*" not in args[i].partition(b"\0")[0]:
                     self.by_nothing = True
+                elif not may_read_all:
+                    raise RedisError(_DENIED % "BY")
             elif name == b"GET" and left >= 1:
+                if not may_read_all:
+                    raise RedisError(_DENIED % "GET")
                 i += 1
                 self.gets.append(args[i])
             else:
@@ -267,7 +275,8 @@ def _all_elements(value: object) -> list[bytes]:
     return value.members(0, value.end()) if isinstance(value, SortedSet) else []
 
 
-def _sort(client: Client, args: Args, options: _Options) -> Reply:
+def _sort(client: Client, args: Args, takes_store: bool) -> Reply:
+    options = _Options(args, takes_store, client.server.acl.may_read_all_keys(client, args))
     db = client.db
     value = db.lookup_read(args[1])
     if value is not None and not isinstance(value, (List, Set, SortedSet)):
@@ -339,7 +348,7 @@ _PATTERNS: Final = "`BY` and `GET` make key names from the elements that are sor
 )
 def sort(client: Client, args: Args) -> Reply:
     """Return the sorted elements, or what GET finds for each; with STORE how many there are."""
-    return _sort(client, args, _Options(args, True))
+    return _sort(client, args, True)
 
 
 @command(
@@ -357,4 +366,4 @@ def sort(client: Client, args: Args) -> Reply:
 )
 def sort_ro(client: Client, args: Args) -> Reply:
     """Return the sorted elements, or what GET finds for each."""
-    return _sort(client, args, _Options(args, False))
+    return _sort(client, args, False)

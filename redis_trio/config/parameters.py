@@ -235,7 +235,7 @@ class Config(Settings):
 
     # Security
     requirepass = Secret(unset_if_empty=True, flags=SENSITIVE)
-    aclfile = Text(flags=IMMUTABLE, unsupported="an ACL file")
+    aclfile = Text(flags=IMMUTABLE)
     acl_pubsub_default = Choice("resetchannels", ("allchannels", "resetchannels"))
     acllog_max_len = Integer(128, 0, LONG_MAX)
     enable_protected_configs = Choice("no", _ALLOWED, flags=IMMUTABLE)

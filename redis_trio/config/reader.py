@@ -1,8 +1,8 @@
 """redis.conf: reading a file, standard input and command-line options into a Config.
 
 They are one text, in this order, in which the last mention of a parameter counts. A line is a
-parameter with its words, quoted as in inline commands, or one of the directives `include` and
-`rename-command`. What is wrong stops the reading, with the report that Redis prints.
+parameter with its words, quoted as in inline commands, or one of the directives `include`,
+`rename-command` and `user`. What is wrong stops the reading, with the report that Redis prints.
 
 Source: Redis config.c loadServerConfig, loadServerConfigFromString.
 """
@@ -120,7 +120,7 @@ class _Reader:
         elif name == "rename-command" and len(words) == 2:
             self._rename(*words)
         elif name == "user" and words:
-            raise ConfigError("ACL users are not supported")
+            self._user(words)
         elif name == "loadmodule" and words:
             raise FatalError(
                 f"Module {words[0]} failed to load: there is no module API",
@@ -137,6 +137,13 @@ class _Reader:
             raise ConfigError("sentinel directive while not in sentinel mode")
         else:
             raise ConfigError(BAD_DIRECTIVE)
+
+    def _user(self, words: list[str]) -> None:
+        """Note a user, if its rules are right."""
+        import redis_trio.commands  # noqa: F401  (declares every command)
+        from redis_trio.acl.file import define_user
+
+        define_user(self.config, [encode(word) for word in ["user", *words]])
 
     def _rename(self, name: str, new_name: str) -> None:
         """Note a new name for a command, if there is the command and the name is free."""

@@ -47,6 +47,8 @@ def rewrite_text(config: Config, old: bytes, *, force_all: bool = False) -> byte
     for name, parameter in config.parameters.items():
         if name == parameter.name:
             text.update(name, parameter.lines(parameter.read(config)))
+    if config.user_lines is not None:
+        text.update("user", [(line, True) for line in config.user_lines()])
     return text.finish()
 
 
@@ -74,6 +76,8 @@ class _Text:
             parameter = config.find(name)
             if parameter is not None:
                 self.places.setdefault(parameter.name, []).append(len(self.lines))
+            elif name == "user" and config.user_lines is not None:
+                self.places.setdefault(name, []).append(len(self.lines))
             elif name not in _DIRECTIVES:
                 text = "# ??? " + text
         self.lines.append(text)

@@ -54,6 +54,8 @@ class Settings:
       config_file: absolute path of redis.conf, None if there is none.
       renamed_commands: (name, new name) of each rename-command, in order; a command whose new name
         is empty is removed.
+      users: (name, rules) of each `user` line.
+      user_lines: returns what CONFIG REWRITE writes in their place; None: they stay.
     """
 
     parameters: ClassVar[dict[str, AnyParameter]] = {}
@@ -73,6 +75,8 @@ class Settings:
         self.owns_process = owns_process
         self.config_file: str | None = None
         self.renamed_commands: list[tuple[str, str]] = []
+        self.users: list[tuple[bytes, list[bytes]]] = []
+        self.user_lines: Callable[[], list[str]] | None = None
         self._hooks: dict[str, list[Hook]] = {}
 
     @classmethod

@@ -1,0 +1,181 @@
+"""ACL rules on a real server and on ours: the same rules make the same users.
+
+A user is drawn rule by rule. What is compared depends on the real server: 7.0 describes commands by
+another method, and has no `sanitize-payload` in the flags of every user, so that only from 7.2 on
+descriptions are the same to the byte. What a user may do is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redis_trio.protocol.reply import RedisError, Reply, SetReply
+from tests.interop.compare import Both, Line, Peer, parse, plain
+
+RULES = st.sampled_from(
+    """on off nopass resetpass reset allkeys resetkeys ~* ~a ~b* ~c?[xy] %R~a %W~a %RW~z %wr~y %R~*
+    %W~b* %~a %RR~a %R %X~a allchannels resetchannels &* &a &ch* &b allcommands nocommands +@all
+    -@all +get -get +set -set +SET +config -config +config|get -config|get +config|set -config|SET
+    +client -client|kill +client|list +select|0 +select|1 -select +object|encoding -object
+    +@read -@read +@write -@write +@string -@string +@slow -@slow +@fast -@dangerous +@admin
+    +@connection -@keyspace +@set -@set +@pubsub -@scripting +@nosuch -@nosuch +nosuch -nosuch
+    +get|x -get|x +config|nosuch +config|get|x +config| | + - ~ & % ( ) () clearselectors
+    >p >q <p #0 !0 sanitize-payload skip-sanitize-payload nonsense
+    #2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 <x
+    !2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 (+get (~a (%R~a ~b) +set)
+    (+@read ~b*) (+@all ~*) (&ch* +subscribe) (+nosuch) (on) (allkeys) (~*""".split()
+) | st.sampled_from(["(+get ~a)", "( +set %W~b* )", "(+@string -get ~c)", "(&a +publish)", "~ x"])
+
+TRIED: list[Line] = [
+    "GET a",
+    "GET b1",
+    "SET a 1",
+    "SET b1 1",
+    "SET a 1 GET",
+    "COPY a b1",
+    "COPY b1 a",
+    "MGET a b1",
+    "DEL a z",
+    "EXISTS y",
+    "BITFIELD a GET u4 0",
+    "BITFIELD a SET u4 0 1",
+    "SORT a STORE b1",
+    "EVAL x 2 a b1",
+    "EVAL x 0",
+    "XREAD STREAMS a b1 0 0",
+    "XREADGROUP GROUP g c STREAMS a >",
+    "GEORADIUS a 1 1 1 m STORE b1",
+    "PUBLISH a x",
+    "PUBLISH chat x",
+    "SPUBLISH b x",
+    "SUBSCRIBE a b",
+    "PSUBSCRIBE a",
+    "PSUBSCRIBE ch*",
+    "UNSUBSCRIBE nothing",
+    "CONFIG GET x",
+    "CONFIG SET x y",
+    "CLIENT KILL x",
+    "CLIENT LIST",
+    "SELECT 0",
+    "SELECT 1",
+    "SELECT 2",
+    "OBJECT ENCODING a",
+    "AUTH x",
+    "HELLO",
+    "RESET",
+    "WATCH a",
+    "KEYS *",
+    "FLUSHALL",
+    "PING",
+    "SADD b1 x",
+    "RENAME a b1",
+    "OBJECT FREQ c1x",
+    "SUNIONSTORE b1 a z",
+    "ZUNIONSTORE b1 2 a z",
+    "MIGRATE h 1 a 0 10",
+    'MIGRATE h 1 "" 0 10 KEYS a b1',
+    "LMPOP 2 a b1 LEFT",
+    "GET",
+    "NOSUCH x",
+    "CONFIG NOSUCH",
+]
+
+
+def version(port: int) -> tuple[int, ...]:
+    peer = Peer(port)
+    info = parse(peer.command("INFO server"))
+    peer.close()
+    assert isinstance(info, bytes)
+    found = re.search(rb"redis_version:(\d+)\.(\d+)", info)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+@pytest.fixture
+def users(both: Both) -> Iterator[Both]:
+    """`both`, on which there are no users but the default one before and afterwards."""
+    yield both
+    both("ACL DELUSER u")
+
+
+def older(reply: Reply) -> object:
+    """Normalize: what ACL GETUSER says in 7.0, too."""
+    if isinstance(reply, list):
+        reply = dict(zip(reply[::2], reply[1::2], strict=True))
+    if not isinstance(reply, dict):
+        return plain(reply)
+    flags = reply[b"flags"]
+    words = flags.members if isinstance(flags, SetReply) else flags
+    assert isinstance(words, list | tuple)
+    shown = {name: value for name, value in reply.items() if name != b"commands"}
+    shown[b"flags"] = [word for word in words if word != b"sanitize-payload"]
+    shown[b"selectors"] = [_without_commands(item) for item in _items(reply[b"selectors"])]
+    return plain(shown)
+
+
+def _items(reply: Reply) -> list[Reply]:
+    assert isinstance(reply, list)
+    return reply
+
+
+def _without_commands(reply: Reply) -> Reply:
+    if isinstance(reply, dict):
+        return [item for name, value in reply.items() if name != b"commands" for item in (name, value)]
+    items = _items(reply)
+    return items[2:]
+
+
+def command_denied(reply: Reply) -> object:
+    """Normalize: in 7.0 a refusal names only the first word of a sub-command."""
+    return plain(reply)
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(rules=st.lists(st.lists(RULES, min_size=1, max_size=6), min_size=1, max_size=4))
+def test_the_same_rules_make_the_same_user(users: Both, rules: list[list[str]]) -> None:
+    exact = version(users.real_port) >= (7, 2)
+    users("ACL DELUSER u", "ACL SETUSER u")
+    for words in rules:
+        users.one(["ACL", "SETUSER", "u", *words])
+        if exact:
+            users("ACL LIST", "ACL GETUSER u")
+        else:
+            users.one("ACL GETUSER u", older)
+    tried: Callable[[Reply], object] | None = None if exact else command_denied
+    for line in TRIED:
+        users.one(f"ACL DRYRUN u {line}", tried)
+
+
+def test_commands_of_a_category_are_those_of_redis(both: Both) -> None:
+    """But for what only one of the two has."""
+    categories = both.one("ACL CAT")
+    assert isinstance(categories, list)
+    assert len(categories) == 21
+    every = _all_commands(both)
+    for category in categories:
+        assert isinstance(category, bytes)
+        line = b"ACL CAT " + category
+        ours, real = (
+            {word for word in _items(parse(peer.command(line))) if word in every}
+            for peer in (both.ours, both.real)
+        )
+        assert ours == real, category
+
+
+def _all_commands(both: Both) -> set[Reply]:
+    """Return the commands that both have."""
+    found = []
+    for peer in (both.ours, both.real):
+        found.append(set(_items(parse(peer.command("COMMAND LIST")))))
+    return found[0] & found[1]
