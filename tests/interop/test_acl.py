@@ -7,7 +7,6 @@ descriptions are the same to the byte. What a user may do is the same everywhere
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Iterator
 
@@ -15,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redis_trio.protocol.reply import RedisError, Reply, SetReply
-from tests.interop.compare import Both, Line, Peer, parse, plain
+import redis_trio.commands  # noqa: F401  (declares every command)
+from redis_trio.command import DECLARATIONS
+from redis_trio.protocol.reply import Reply, SetReply
+from tests.interop.compare import Both, Peer, error_code, parse, plain
 
 RULES = st.sampled_from(
     """on off nopass resetpass reset allkeys resetkeys ~* ~a ~b* ~c?[xy] %R~a %W~a %RW~z %wr~y %R~*
@@ -25,14 +26,14 @@ RULES = st.sampled_from(
     +client -client|kill +client|list +select|0 +select|1 -select +object|encoding -object
     +@read -@read +@write -@write +@string -@string +@slow -@slow +@fast -@dangerous +@admin
     +@connection -@keyspace +@set -@set +@pubsub -@scripting +@nosuch -@nosuch +nosuch -nosuch
-    +get|x -get|x +config|nosuch +config|get|x +config| | + - ~ & % ( ) () clearselectors
+    +get|x -get|x +config|nosuch +config|get|x +config| | + - ~ & ( ) () clearselectors
     >p >q <p #0 !0 sanitize-payload skip-sanitize-payload nonsense
     #2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 <x
     !2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 (+get (~a (%R~a ~b) +set)
     (+@read ~b*) (+@all ~*) (&ch* +subscribe) (+nosuch) (on) (allkeys) (~*""".split()
 ) | st.sampled_from(["(+get ~a)", "( +set %W~b* )", "(+@string -get ~c)", "(&a +publish)", "~ x"])
 
-TRIED: list[Line] = [
+TRIED = [
     "GET a",
     "GET b1",
     "SET a 1",
@@ -80,6 +81,17 @@ TRIED: list[Line] = [
     "ZUNIONSTORE b1 2 a z",
     "MIGRATE h 1 a 0 10",
     'MIGRATE h 1 "" 0 10 KEYS a b1',
+    'MIGRATE h 1 "" 0 10 KEYS a KEYS b1',
+    "GEOSEARCHSTORE a b1 FROMMEMBER x BYRADIUS 1 m",
+    "XADD a * f v",
+    "GETEX a",
+    "HSCAN y 0",
+    "PFCOUNT a b1",
+    "PFMERGE a b1",
+    "LMOVE a b1 LEFT LEFT",
+    "BLMPOP 0 2 a b1 LEFT",
+    "FCALL f 1 a",
+    "FCALL_RO f 1 a",
     "LMPOP 2 a b1 LEFT",
     "GET",
     "NOSUCH x",
@@ -126,14 +138,16 @@ def _items(reply: Reply) -> list[Reply]:
 
 def _without_commands(reply: Reply) -> Reply:
     if isinstance(reply, dict):
-        return [item for name, value in reply.items() if name != b"commands" for item in (name, value)]
+        return [
+            item for name, value in reply.items() if name != b"commands" for item in (name, value)
+        ]
     items = _items(reply)
     return items[2:]
 
 
-def command_denied(reply: Reply) -> object:
-    """Normalize: in 7.0 a refusal names only the first word of a sub-command."""
-    return plain(reply)
+def verdict(reply: Reply) -> object:
+    """Normalize: whether the command, a key or a channel is refused, which 7.0 words otherwise."""
+    return reply.split()[-2:] if isinstance(reply, bytes) else plain(reply)
 
 
 @settings(
@@ -147,13 +161,15 @@ def test_the_same_rules_make_the_same_user(users: Both, rules: list[list[str]]) 
     exact = version(users.real_port) >= (7, 2)
     users("ACL DELUSER u", "ACL SETUSER u")
     for words in rules:
-        users.one(["ACL", "SETUSER", "u", *words])
+        if not exact:  # 7.0 joins the words of a selector by other rules
+            words = [word for word in words if word.startswith("(") == word.endswith(")")]
+        users.one(["ACL", "SETUSER", "u", *words], None if exact else error_code)
         if exact:
             users("ACL LIST", "ACL GETUSER u")
         else:
             users.one("ACL GETUSER u", older)
-    tried: Callable[[Reply], object] | None = None if exact else command_denied
-    for line in TRIED:
+    tried: Callable[[Reply], object] | None = None if exact else verdict
+    for line in [line for line in TRIED if line.split()[0] in DECLARATIONS or "NOSUCH" in line]:
         users.one(f"ACL DRYRUN u {line}", tried)
 
 
