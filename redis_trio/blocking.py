@@ -159,8 +159,12 @@ class Waiter:
 
     def count(self) -> None:
         """Count the command, which blocked before it could be counted and never ran again."""
-        self.command.record(self.block.busy_ns, self.client.server.latency_tracking)
-        self.client.server.stats.total_commands += 1
+        server = self.client.server
+        busy_ns = self.block.busy_ns
+        if busy_ns >= server.slow_ns:
+            server.was_slow(self.client, self.command, self.args, busy_ns)
+        self.command.record(busy_ns, server.latency_tracking)
+        server.stats.total_commands += 1
 
     async def wait(self) -> Reply:
         """Wait for the reply, or for the timeout's.

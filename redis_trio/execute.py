@@ -44,7 +44,7 @@ from redis_trio.keyspace.values import type_name
 from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
 from redis_trio.protocol.request import Args
-from redis_trio.state import SLOW_NS, ServerState
+from redis_trio.state import ServerState
 from redis_trio.transactions import Queued, Transaction, abort
 from redis_trio.transactions import end as end_transaction
 
@@ -138,8 +138,8 @@ def call(client: Client, command: Command, args: Args) -> Reply:
             return NO_REPLY
     elapsed = now - server.last_ns
     server.last_ns = now
-    if elapsed > SLOW_NS:
-        server.clock.refresh()
+    if elapsed >= server.slow_ns:
+        server.was_slow(client, command, args, elapsed)
     command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
     return reply

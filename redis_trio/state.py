@@ -19,20 +19,22 @@ from redis_trio.acl.users import Acl
 from redis_trio.blocking import Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
-from redis_trio.command import Command, build_table, rename_command
+from redis_trio.command import FAST, SKIP_SLOWLOG, Command, build_table, rename_command
 from redis_trio.data.thresholds import Thresholds
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
+from redis_trio.latency import LatencyMonitor
 from redis_trio.memory import Memory
 from redis_trio.persistence.aof import AppendOnly
 from redis_trio.persistence.background import BackgroundSave
 from redis_trio.persistence.loading import Loading
 from redis_trio.persistence.state import Persistence
-from redis_trio.protocol.request import Limits
+from redis_trio.protocol.request import Args, Limits
 from redis_trio.pubsub import PubSub
 from redis_trio.replication.state import Replication
 from redis_trio.samples import Samples
+from redis_trio.slowlog import SlowLog
 from redis_trio.tls import Tls
 from redis_trio.tracking import TrackingTable
 from redis_trio.transactions import touch, touch_database
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from redis_trio.scripting.room import Room
 
 ERROR_CODES_MAX: Final = 128
+SLOW: Final = ["slowlog-log-slower-than", "slowlog-max-len"]
 THRESHOLDS: Final = [
     "list-max-listpack-size",
     "hash-max-listpack-entries",
@@ -61,6 +64,7 @@ THRESHOLDS: Final = [
     "hll-sparse-max-bytes",
 ]
 SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
+NEVER_NS: Final = (1 << 62) - 1
 
 
 class Stats:
@@ -148,6 +152,9 @@ class ServerState:
       background: saves in the background.
       save_dirty: from how many changes on it has to be told of them, -1 if it need not be.
       snapshot: the moment that is being saved, None if there is none; there is one at a time.
+      slow_ns: how long a command takes that `was_slow` wants to see.
+      slowlog, slowlog_ns: the slow log, and how long a command takes that is in it.
+      latency: of events that took long.
       memory, samples: what INFO tells of memory, and of rates.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replication: what it knows of its replicas, or of its primary.
@@ -195,6 +202,7 @@ class ServerState:
         "idle_ms",
         "keeper_ms",
         "last_ns",
+        "latency",
         "latency_tracking",
         "lazyfree",
         "limits",
@@ -226,6 +234,9 @@ class ServerState:
         "security_warning_ms",
         "serve_meanwhile",
         "shutdown",
+        "slow_ns",
+        "slowlog",
+        "slowlog_ns",
         "snapshot",
         "start_ms",
         "stats",
@@ -251,6 +262,10 @@ class ServerState:
         self.stats = Stats()
         self.memory = Memory()
         self.samples = Samples()
+        self.slowlog = SlowLog()
+        self.latency = LatencyMonitor(self)
+        self.slow_ns: i64 = SLOW_NS
+        self.slowlog_ns: i64 = NEVER_NS
         self.persistence = Persistence(self.start_ms)
         self.loading = Loading(self)
         self.snapshot: Snapshot | None = None
@@ -306,6 +321,8 @@ class ServerState:
         self.shutdown: Callable[[], None] | None = None
         config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
         self.background = BackgroundSave(self)
+        config.subscribe(SLOW, self._follow_slow)
+        self._follow_slow()
         config.subscribe("notify-keyspace-events", self._follow_events)
         self._follow_events()
         config.subscribe(THRESHOLDS, self._follow_thresholds)
@@ -316,6 +333,14 @@ class ServerState:
         """Keep at hand what hot code asks of the configuration."""
         self.limits.max_bulk_len = self.config.proto_max_bulk_len
         self.latency_tracking = self.config.latency_tracking
+
+    def _follow_slow(self) -> None:
+        config = self.config
+        self.slowlog_ns = NEVER_NS
+        if config.slowlog_log_slower_than >= 0 and config.slowlog_max_len:
+            self.slowlog_ns = min(config.slowlog_log_slower_than * 1000, NEVER_NS)
+            self.slowlog.trim(config.slowlog_max_len)
+        self.slow_ns = min(SLOW_NS, self.slowlog_ns)
 
     def _follow_events(self) -> None:
         self.pubsub.set_events(self.config.notify_keyspace_events)
@@ -406,6 +431,14 @@ class ServerState:
         if timeout_s and self.idle_ms < 0:
             self.idle_ms = (self.clock.now_ms // 1000 + timeout_s + 1) * 1000
             self.due_at(self.idle_ms)
+
+    def was_slow(self, client: Client, command: Command, args: Args, ns: i64) -> None:
+        """Tell whoever wants to know of commands that took at least `slow_ns`."""
+        if ns > SLOW_NS:
+            self.clock.refresh()
+            self.latency.note("fast-command" if command.flags & FAST else "command", ns)
+        if ns >= self.slowlog_ns and not command.flags & SKIP_SLOWLOG:
+            self.slowlog.add(client, command, args, ns // 1000)
 
     def count_error(self, code: str) -> None:
         """Count an error reply."""

@@ -16,6 +16,7 @@ from redis_trio.commands import hash as hash  # noqa: A004
 from redis_trio.commands import hash_expire as hash_expire
 from redis_trio.commands import hyperloglog as hyperloglog
 from redis_trio.commands import incr as incr
+from redis_trio.commands import latency as latency
 from redis_trio.commands import list as list  # noqa: A004
 from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
@@ -27,6 +28,7 @@ from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
 from redis_trio.commands import set as set  # noqa: A004
 from redis_trio.commands import set_operations as set_operations
+from redis_trio.commands import slowlog as slowlog
 from redis_trio.commands import sort as sort
 from redis_trio.commands import sorted_set as sorted_set
 from redis_trio.commands import sorted_set_blocking as sorted_set_blocking

@@ -8,6 +8,7 @@ from redis_trio.protocol.reply import (
     NULL_ARRAY,
     Attribute,
     BigNumber,
+    Counts,
     Encoded,
     HumanDouble,
     MapPairs,
@@ -29,6 +30,7 @@ PlainReply: TypeAlias = Union[
     RedisError,
     "list[PlainReply]",
     "dict[bytes, PlainReply]",
+    "dict[int, int]",
 ]
 """What a command answers, in Python's types; errors stand inside an array as RedisError."""
 
@@ -55,6 +57,8 @@ def plain_reply(reply: Reply) -> PlainReply:
         return [[plain_reply(a), plain_reply(b)] for a, b in reply.pairs]
     if isinstance(reply, MapPairs):
         return {key: plain_reply(value) for key, value in reply.pairs}
+    if isinstance(reply, Counts):
+        return dict(reply.counts)
     if isinstance(reply, Push):
         return [plain_reply(item) for item in reply.items]
     if isinstance(reply, HumanDouble):

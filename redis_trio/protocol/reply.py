@@ -18,6 +18,7 @@ header, the value itself and CRLF, so that a big value is not copied to be frame
 | SetReply | array | set |
 | Pairs | flat array | array of two-element arrays |
 | MapPairs | array of two-element arrays | map |
+| Counts | flat array | map of integers to integers |
 | Status | simple string | simple string |
 | RedisError | error | error |
 | BigNumber | bulk string | big number |
@@ -98,6 +99,15 @@ class MapPairs:
 
     def __init__(self, pairs: Sequence[tuple[bytes, Reply]]) -> None:
         self.pairs = pairs
+
+
+class Counts:
+    """How many there are of what is known by a number."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts: Sequence[tuple[int, int]]) -> None:
+        self.counts = counts
 
 
 class HumanDouble:
@@ -186,6 +196,7 @@ Reply: TypeAlias = Union[
     SetReply,
     Pairs,
     MapPairs,
+    Counts,
     HumanDouble,
     BigNumber,
     Verbatim,
@@ -360,6 +371,11 @@ def _encode_rare(out: list[bytes], reply: Reply, resp: int) -> None:
                 out.append(b"*2\r\n")
             encode(out, key, resp)
             encode(out, value, resp)
+    elif isinstance(reply, Counts):
+        counts = reply.counts
+        out.append(b"*%d\r\n" % (2 * len(counts)) if resp == 2 else b"%%%d\r\n" % len(counts))
+        for number, count in counts:
+            out.append(b":%d\r\n:%d\r\n" % (number, count))
     elif isinstance(reply, Push):
         _encode_all(out, b"*" if resp == 2 else b">", reply.items, resp)
     elif isinstance(reply, Verbatim):
