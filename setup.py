@@ -64,8 +64,10 @@ INTERPRETED = {
     "commands/command.py",
     "commands/config.py",
     "commands/debug.py",
+    "commands/latency.py",
     "commands/lolwut.py",
     "commands/server.py",
+    "commands/slowlog.py",
     "protocol/plain.py",
     "protocol/response.py",
 }
