@@ -30,15 +30,17 @@ class Block:
     """A piece of the stream.
 
     Attributes:
+      number: blocks are numbered one by one.
       first: the offset of its first byte.
       size, used: how many bytes it has room for, and how many are in it.
       readers: how many readers are in it.
       after: the next block; None in the last one.
     """
 
-    __slots__ = ("after", "data", "first", "readers", "size", "used")
+    __slots__ = ("after", "data", "first", "number", "readers", "size", "used")
 
-    def __init__(self, first: i64, size: i64) -> None:
+    def __init__(self, number: i64, first: i64, size: i64) -> None:
+        self.number: i64 = number
         self.data = bytearray(size)
         self.first: i64 = first
         self.size: i64 = size
@@ -75,14 +77,18 @@ class Reader:
         return 0 if self.block is None else self._backlog.offset - self.offset
 
     @property
-    def pending_blocks(self) -> int:
+    def block_count(self) -> int:
         """Blocks from here to the end of the stream."""
-        count = 0
+        return 0 if self.block is None else self._backlog.tail.number - self.block.number + 1
+
+    @property
+    def memory_bytes(self) -> int:
+        """What those blocks take."""
         block = self.block
-        while block is not None:
-            count += 1
-            block = block.after
-        return count
+        if block is None:
+            return 0
+        tail = self._backlog.tail
+        return tail.first + tail.size - block.first + self.block_count * BLOCK_OVERHEAD
 
     def take(self, until: i64) -> memoryview | None:
         """Read what there is in one block; None if there is nothing more.
@@ -126,16 +132,17 @@ class Backlog:
     Attributes:
       offset: likewise, now.
       first: the offset of the first byte that is kept.
+      tail: the last block.
     """
 
-    __slots__ = ("_blocks", "_tail", "first", "limit", "offset")
+    __slots__ = ("_blocks", "first", "limit", "offset", "tail")
 
     def __init__(self, offset: i64, limit: i64) -> None:
         self.limit: i64 = limit
         self.offset: i64 = offset
         self.first: i64 = offset + 1
-        self._tail = Block(offset + 1, BLOCK_MIN)
-        self._blocks: deque[Block] = deque([self._tail])
+        self.tail = Block(0, offset + 1, BLOCK_MIN)
+        self._blocks: deque[Block] = deque([self.tail])
 
     @property
     def length(self) -> int:
@@ -147,17 +154,18 @@ class Backlog:
         """What the blocks take."""
         return sum([block.size + BLOCK_OVERHEAD for block in self._blocks])
 
-    def append(self, data: bytes) -> None:
-        """Continue the stream."""
-        tail = self._tail
+    def append(self, data: bytes) -> bool:
+        """Continue the stream; return whether that took another block."""
+        tail = self.tail
         size: i64 = len(data)
         end = tail.used + size
         if end <= tail.size:
             tail.data[tail.used : end] = data
             tail.used = end
             self.offset += size
-        else:
-            self._append_blocks(data, size)
+            return False
+        self._append_blocks(data, size)
+        return True
 
     def _append_blocks(self, data: bytes, size: i64) -> None:
         """Continue the stream with what does not fit into the last block."""
@@ -165,15 +173,15 @@ class Backlog:
         done: i64 = 0
         limit: i64 = max(self.limit // BLOCKS_MIN, BLOCK_MIN)
         while done < size:
-            tail = self._tail
+            tail = self.tail
             room = tail.size - tail.used
             if room == 0:
                 left: i64 = size - done
                 room = min(max(left, BLOCK_MIN), limit)
-                block = Block(self.offset + 1, room)
+                block = Block(tail.number + 1, self.offset + 1, room)
                 tail.after = block
                 self._blocks.append(block)
-                self._tail = tail = block
+                self.tail = tail = block
             part = min(room, size - done)
             tail.data[tail.used : tail.used + part] = view[done : done + part]
             tail.used += part
@@ -213,5 +221,5 @@ class Backlog:
 
     def reader_at_end(self) -> Reader:
         """Return a reader of what comes from now on."""
-        tail = self._tail
+        tail = self.tail
         return Reader(self, tail, tail.used)
