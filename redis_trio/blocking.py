@@ -59,6 +59,8 @@ class Block:
       args: the command to run then; None for the one that blocked.
       on_missing: whether to run it also when a key has gone or is of another type.
       busy_ns: how long the command takes in the statistics if it times out.
+      has_begun: whether the command stands still half-way and will end by itself, so that it can
+        neither be denied nor run again.
 
     Attributes:
       if_denied: the reply where nobody may wait, as in a transaction; that of `on_timeout` unless a
@@ -69,6 +71,7 @@ class Block:
     __slots__ = (
         "args",
         "busy_ns",
+        "has_begun",
         "if_denied",
         "kind",
         "may_end",
@@ -87,6 +90,7 @@ class Block:
         args: Args | None = None,
         on_missing: bool = False,
         busy_ns: int = 0,
+        has_begun: bool = False,
     ) -> None:
         self.topics = topics
         self.timeout_s = timeout_s
@@ -96,6 +100,7 @@ class Block:
         self.args = args
         self.on_missing = on_missing
         self.busy_ns = busy_ns
+        self.has_begun = has_begun
         self.may_end = True
 
 
@@ -257,6 +262,34 @@ class Waiting:
         for topic in self.lines:
             if topic[0] == index:
                 self.ready[topic] = None
+
+
+class Gate:
+    """What tasks wait at while it is closed."""
+
+    __slots__ = ("_opened", "closed")
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._opened: trio.Event | None = None
+
+    def close(self) -> None:
+        """Let nobody pass."""
+        if not self.closed:
+            self.closed = True
+            self._opened = trio.Event()
+
+    def open(self) -> None:
+        """Let everybody pass."""
+        self.closed = False
+        if self._opened is not None:
+            self._opened.set()
+            self._opened = None
+
+    async def passed(self) -> None:
+        """Wait until it is open; no checkpoint if it is."""
+        while self._opened is not None:
+            await self._opened.wait()
 
 
 def pause(

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 BLOCKED: Final = 1  # waits on its waiter's mailbox
 PAUSED: Final = 2  # its next command waits for the end of CLIENT PAUSE
 CLOSING: Final = 4  # closes, at once or when its replies are sent
-BUSY: Final = 8  # its script takes long, and others are served meanwhile
 
 # What CLIENT REPLY said.
 REPLY_ON: Final = 0

@@ -130,7 +130,7 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         _tell_observers(client, command, args)
     now: i64 = perf_counter_ns()
     if isinstance(reply, Block):
-        if client.executing or client.obeyed:
+        if (client.executing or client.obeyed) and not reply.has_begun:
             reply = reply.if_denied  # neither does a transaction wait nor a stream of changes
         else:  # counted when it has its answer
             server.last_ns = now
@@ -143,6 +143,39 @@ def call(client: Client, command: Command, args: Args) -> Reply:
     command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
     return reply
+
+
+def complete(
+    client: Client, command: Command, args: Args, reply: Reply, error: BaseException | None
+) -> None:
+    """End a command that stood still half-way, as `call` does: count it, feed it, answer.
+
+    Args:
+      error: what it has raised instead of a reply.
+    """
+    server = client.server
+    if isinstance(error, RedisError):
+        error.__traceback__ = error.__context__ = None
+        reply = error
+        command.failed_calls += 1
+        server.count_error(error.code)
+    elif isinstance(error, Exception):
+        reply = _internal_error(client, command, args, error)
+    elif error is not None:
+        raise error
+    server.feed.forget_rewrite()
+    server.feed.flush()
+    now: i64 = perf_counter_ns()
+    command.record(now - server.last_ns, server.latency_tracking)
+    server.last_ns = now
+    server.stats.total_commands += 1
+    server.current = None
+    if client.waiter is not None:
+        client.waiter.answer(reply)
+    if server.own_pushes:
+        server.send_own_pushes(client)
+    if server.waiting.ready:
+        serve_ready(server)
 
 
 def _tell_observers(client: Client, command: Command, args: Args) -> None:

@@ -53,6 +53,7 @@ class Keeper:
             while True:
                 await self._sleep_until(self._next_ms())
                 await awake(server)
+                await server.whole.passed()
                 server.begin()
                 now_ms = server.clock.now_ms
                 for job in self._jobs:
@@ -86,8 +87,14 @@ class Keeper:
 
 
 async def awake(server: ServerState) -> None:
-    """Wait out DEBUG SLEEP; returns at once, without a checkpoint, if the server is awake."""
-    while server.asleep_s or server.asleep_until > trio.current_time():
+    """Wait until somebody may be served; returns at once, without a checkpoint, if so.
+
+    Nobody is during DEBUG SLEEP, nor while a script has been running for some time.
+    """
+    while server.answering.closed or server.asleep_s or server.asleep_until > trio.current_time():
+        if server.answering.closed:
+            await server.answering.passed()
+            continue
         if server.asleep_s:
             server.asleep_until = trio.current_time() + server.asleep_s
             server.asleep_s = 0.0

@@ -247,15 +247,6 @@ class Listeners:
         self._nursery = None
         self._close(list(self.sockets))
 
-    def accept_now(self) -> None:
-        """Take the connections that wait, without a task."""
-        for listening in self.sockets:
-            try:
-                for _ in range(self._at_once(listening)):
-                    self._take(*listening.sock.accept(), listening.kind)
-            except OSError:
-                continue  # there is none; or the accept loop will find out
-
     def _port(self, kind: str) -> int:
         """Return the port of a kind, 0 if there is none."""
         return next((one.port for one in self.sockets if one.kind == kind), 0)

@@ -44,7 +44,7 @@ from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
-from redis_trio.transport import Poller, SocketTransport, Transport
+from redis_trio.transport import Poller, Transport
 
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
 ABOUT_FILES: Final = {"dir", "dbfilename", "save"}  # who embeds a server says so if it has files
@@ -327,8 +327,8 @@ class RedisServer:
                     self.state.aof.start_job = self._start_job
                 self.state.background.uses_threads = self._has_threads
                 self.state.background.spawn = self._spawn
+                self.state.go_on_later = self._script_stands_still
                 if self._poller is not None:
-                    self.state.serve_meanwhile = self._serve_meanwhile
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
                 self._listeners.start(nursery)
@@ -350,6 +350,9 @@ class RedisServer:
         finally:
             self._nursery = None
             self.state.background.spawn = None
+            self.state.go_on_later = None
+            if self.state.scripting is not None:
+                self.state.scripting.abandon()
             self._closing.set()
             for scope in self._calls:
                 scope.cancel()
@@ -395,7 +398,8 @@ class RedisServer:
     def _save_last_changes(self) -> None:
         """Save what was written since the end was decided, by clients that were still served."""
         state = self.state
-        if state.persistence.saves_at_end and state.dirty and self._has_loaded:
+        saves = state.persistence.saves_at_end and not state.whole.closed
+        if saves and state.dirty and self._has_loaded:
             save(state)
 
     # -- the append-only file
@@ -471,6 +475,7 @@ class RedisServer:
         state = self.state
         self._grace.deadline = trio.current_time() + GRACE_S
         with self._grace:
+            await state.whole.passed()
             for client in list(state.clients.values()):
                 client.close_when_sent()
                 client.transport.close()
@@ -481,19 +486,17 @@ class RedisServer:
 
     # -- connections
 
-    def _serve_meanwhile(self) -> None:
-        """Take connections and serve clients while a script runs that takes long.
+    def _script_stands_still(self) -> None:
+        """Have the rest of a script done in slices."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._run_script, name="redis script")
 
-        Nothing else of this server, or of the program around it, runs meanwhile.
-        """
-        poller = self._poller
-        assert poller is not None
-        newest = self.state.next_client_id
-        self._listeners.accept_now()
-        for client in list(self.state.clients.values()):
-            if client.id > newest and isinstance(client.transport, SocketTransport):
-                poller.add(client.transport)
-        poller.turn_meanwhile()
+    async def _run_script(self) -> None:
+        room = self.state.scripting
+        assert room is not None
+        while room.aside.standing:
+            await trio.lowlevel.checkpoint()
+            room.go_on()
 
     def _connected(self, sock: socket.socket, address: object, kind: str) -> None:
         """Begin to serve an accepted socket, or refuse it."""

@@ -16,7 +16,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.acl.file import load_at_startup
 from redis_trio.acl.users import Acl
-from redis_trio.blocking import Topic, Waiting
+from redis_trio.blocking import Gate, Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import FAST, SKIP_SLOWLOG, Command, build_table, rename_command
@@ -173,7 +173,8 @@ class ServerState:
       tracking: the clients that cache what they read.
       scripting: what runs scripts, once there has been one.
       script_is_slow: whether one runs for longer than busy-reply-threshold.
-      serve_meanwhile: to be called then from time to time: serves who asks for what may still run.
+      go_on_later: to be called when a script stands still: has the rest of it done in slices.
+      whole, answering: closed while one does; see scripting/aside.py.
       cron_paused: whether DEBUG PAUSE-CRON holds up what Redis does from time to time.
       keeper_ms: the deadline that the keeper sleeps for, NEVER (-1) if none;
       wake_keeper: to be called when an earlier one appears.
@@ -182,6 +183,7 @@ class ServerState:
     __slots__ = (
         "acl",
         "active_expire",
+        "answering",
         "aof",
         "asleep_s",
         "asleep_until",
@@ -199,6 +201,7 @@ class ServerState:
         "executable",
         "feed",
         "gated",
+        "go_on_later",
         "idle_ms",
         "keeper_ms",
         "last_ns",
@@ -232,7 +235,6 @@ class ServerState:
         "script_is_slow",
         "scripting",
         "security_warning_ms",
-        "serve_meanwhile",
         "shutdown",
         "slow_ns",
         "slowlog",
@@ -246,6 +248,7 @@ class ServerState:
         "waiting",
         "wake_keeper",
         "watchers",
+        "whole",
     )
 
     def __init__(self, config: Config, clock: Clock, log: logging.Logger) -> None:
@@ -285,7 +288,9 @@ class ServerState:
         self.tracking = TrackingTable(self)
         self.scripting: Room | None = None
         self.script_is_slow = False
-        self.serve_meanwhile: Callable[[], None] | None = None
+        self.go_on_later: Callable[[], None] | None = None
+        self.whole = Gate()
+        self.answering = Gate()
         self.cron_paused = False
         self.thresholds = Thresholds()
         self.commands: dict[bytes, Command] = build_table()

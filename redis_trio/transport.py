@@ -410,8 +410,6 @@ class Poller:
 
     def add(self, transport: SocketTransport) -> None:
         """Watch a socket."""
-        if transport.fd in self._transports:
-            return  # since before its task runs, because a script was slow
         self.epoll.register(transport.fd, POLL_IN | POLL_RDHUP)
         self._transports[transport.fd] = transport
 
@@ -467,39 +465,6 @@ class Poller:
                 break  # the kernel reports the others again
         server.end()
         return len(events) > 1
-
-    def turn_meanwhile(self) -> None:
-        """Serve ready clients while another one's command runs; what that has done waits.
-
-        Only commands that `execute.admit` lets through run: none of them writes.
-        """
-        server = self.server
-        current = server.current
-        own_pushes = server.own_pushes
-        writes = server.pending_writes
-        ready_keys = server.waiting.ready
-        pending = server.feed.set_aside()
-        server.current = None
-        server.own_pushes = []
-        server.pending_writes = []
-        server.waiting.ready = {}
-        for fd, mask in self._poll(0, EVENTS):
-            ready = self._transports.get(fd)
-            if ready is None:
-                if fd == self._wake_fd:
-                    os.eventfd_read(fd)
-            elif ready.client.halted:
-                self._event_while_halted(ready, mask)
-            elif not ready.queued:
-                self._serve(ready, True)
-        for client in server.pending_writes:
-            client.scheduled = False
-            client.transport.flush()
-        server.current = current
-        server.own_pushes = own_pushes
-        server.pending_writes = writes
-        server.waiting.ready = ready_keys
-        server.feed.take_back(pending)
 
     def _serve(self, transport: SocketTransport, read: bool) -> None:
         """Run what a client sent; queue it if that is more than a slice."""

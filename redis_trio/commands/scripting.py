@@ -9,6 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import read_integer
+from redis_trio.blocking import Block
 from redis_trio.client import Client
 from redis_trio.command import (
     ALLOW_BUSY,
@@ -61,7 +62,7 @@ def _count_keys(args: Args, keys: int) -> int:
     return keys
 
 
-def _evaluate(client: Client, args: Args, by_sha: bool, read_only: bool) -> Reply:
+def _evaluate(client: Client, args: Args, by_sha: bool, read_only: bool) -> Reply | Block:
     """EVAL and its like: find or compile the script, and run it."""
     server = client.server
     room = scripting(server)
@@ -105,7 +106,7 @@ def _function_flags(client: Client, args: Args) -> int:
     return command.flags if function is None else command_flags(command.flags, function.flags)
 
 
-def _call_function(client: Client, args: Args, read_only: bool) -> Reply:
+def _call_function(client: Client, args: Args, read_only: bool) -> Reply | Block:
     """FCALL and its like."""
     if client.server.monitors:
         show(client, args)
@@ -179,7 +180,7 @@ def _described(library: Library, with_code: bool) -> Reply:
     complexity="Depends on the script that is executed.",
     summary="Runs a Lua script.",
 )
-def eval_(client: Client, args: Args) -> Reply:
+def eval_(client: Client, args: Args) -> Reply | Block:
     """Run a script."""
     return _evaluate(client, args, False, False)
 
@@ -196,7 +197,7 @@ def eval_(client: Client, args: Args) -> Reply:
     complexity="Depends on the script that is executed.",
     summary="Runs a Lua script that is known by its SHA1.",
 )
-def evalsha(client: Client, args: Args) -> Reply:
+def evalsha(client: Client, args: Args) -> Reply | Block:
     """Run a script of the cache. Errors: NOSCRIPT if it is not there."""
     return _evaluate(client, args, True, False)
 
@@ -213,7 +214,7 @@ def evalsha(client: Client, args: Args) -> Reply:
     complexity="Depends on the script that is executed.",
     summary="Runs a Lua script by its SHA1; it may only read.",
 )
-def evalsha_ro(client: Client, args: Args) -> Reply:
+def evalsha_ro(client: Client, args: Args) -> Reply | Block:
     """Run a script of the cache that may only read."""
     return _evaluate(client, args, True, True)
 
@@ -230,7 +231,7 @@ def evalsha_ro(client: Client, args: Args) -> Reply:
     complexity="Depends on the script that is executed.",
     summary="Runs a Lua script that may only read.",
 )
-def eval_ro(client: Client, args: Args) -> Reply:
+def eval_ro(client: Client, args: Args) -> Reply | Block:
     """Run a script that may only read."""
     return _evaluate(client, args, False, True)
 
@@ -247,7 +248,7 @@ def eval_ro(client: Client, args: Args) -> Reply:
     complexity="Depends on the function that is executed.",
     summary="Calls a function.",
 )
-def fcall(client: Client, args: Args) -> Reply:
+def fcall(client: Client, args: Args) -> Reply | Block:
     """Call a function."""
     return _call_function(client, args, False)
 
@@ -264,7 +265,7 @@ def fcall(client: Client, args: Args) -> Reply:
     complexity="Depends on the function that is executed.",
     summary="Calls a function that only reads.",
 )
-def fcall_ro(client: Client, args: Args) -> Reply:
+def fcall_ro(client: Client, args: Args) -> Reply | Block:
     """Call a function that must not write."""
     return _call_function(client, args, True)
 

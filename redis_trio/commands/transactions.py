@@ -17,9 +17,12 @@ from redis_trio.errors import RedisError, wrong_arity
 from redis_trio.execute import call
 from redis_trio.protocol.reply import NO_REPLY, NULL_ARRAY, OK, Encoded, Reply, encode
 from redis_trio.protocol.request import Args
+from redis_trio.scripting.aside import Work
+from redis_trio.scripting.room import scripting
 from redis_trio.transactions import Queued, Transaction, end, sees_expired, unwatch, watch
 
 if TYPE_CHECKING:
+    from redis_trio.blocking import Block
     from redis_trio.client import Client
 
 command = group("transactions")
@@ -75,7 +78,7 @@ def discard(client: Client, args: Args) -> Reply:
     complexity="Depends on commands in the transaction",
     summary="Runs the queued commands, all or none, with nothing in between.",
 )
-def exec_(client: Client, args: Args) -> Reply:
+def exec_(client: Client, args: Args) -> Reply | Block:
     """Run what was queued; return the list of replies, the null array if a watched key changed.
 
     Errors: EXECABORT if a command was refused when it was queued.
@@ -90,18 +93,36 @@ def exec_(client: Client, args: Args) -> Reply:
             raise RedisError("EXECABORT Transaction discarded because of previous errors.")
         return NULL_ARRAY
     unwatch(client)
-    server = client.server
-    own = client.command
-    began_ns = server.last_ns
-    client.executing = True
-    try:
-        return _run(client, transaction)
-    finally:
-        client.executing = False
-        client.command = own
-        server.last_ns = began_ns  # the time of the commands is EXEC's, too
-        server.feed.rewrite()  # they have been fed one by one
-        end(client)
+    execution = _Execution(client, transaction)
+    for queued in transaction.queue:
+        if queued.command.flags_of is not None:  # a script, which may take long
+            return scripting(client.server).aside.run(client, args, execution)
+    return execution.perform()
+
+
+class _Execution(Work):
+    """A transaction that is carried out."""
+
+    __slots__ = ("_client", "_transaction")
+
+    def __init__(self, client: Client, transaction: Transaction) -> None:
+        self._client = client
+        self._transaction = transaction
+
+    def perform(self) -> Reply:
+        client = self._client
+        server = client.server
+        own = client.command
+        began_ns = server.last_ns
+        client.executing = True
+        try:
+            return _run(client, self._transaction)
+        finally:
+            client.executing = False
+            client.command = own
+            server.last_ns = began_ns  # the time of the commands is EXEC's, too
+            server.feed.rewrite()  # they have been fed one by one
+            end(client)
 
 
 def _refusal(client: Client, queued: Queued) -> RedisError | None:

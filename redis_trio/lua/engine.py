@@ -114,7 +114,7 @@ class Engine:
         self,
         package: str,
         api: str,
-        host: dict[str, Function],
+        host: dict[str, object],
         interrupt: Callable[[], bool],
         limit: int = MEMORY_LIMIT,
     ) -> None:

@@ -31,10 +31,6 @@ local function protect(t)
 end
 
 local function no_global(_, name)
-  if name == 'debug' then -- lupa looks for a traceback in front of each call
-    local info = getinfo(2, 'S')
-    if not info or info.what == 'C' then return nil end
-  end
   error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
 end
 
@@ -51,6 +47,13 @@ local function expect_table(t, name)
 end
 
 local safe = {}
+
+-- What is compiled sees `safe.G`. The state's own globals are then empty: lupa looks for a traceback
+-- there, in front of each call.
+local function compiled(f, e)
+  if not f then return nil, e end
+  return setfenv(f, safe.G)
+end
 
 function safe.setmetatable(t, meta)
   expect_table(t, 'setmetatable')
@@ -120,7 +123,7 @@ function safe.loadstring(code, name)
     error("bad argument #1 to 'loadstring' (string expected, got "
       .. (code == nil and 'no value' or type(code)) .. ')', 2)
   end
-  return loadstring(as_text(code), name or code)
+  return compiled(loadstring(as_text(code), name or code))
 end
 
 function safe.load(reader, name)
@@ -129,14 +132,14 @@ function safe.load(reader, name)
       .. (reader == nil and 'no value' or type(reader)) .. ')', 2)
   end
   local first = true
-  return load(function()
+  return compiled(load(function()
     local piece = reader()
     if first and type(piece) == 'string' and piece ~= '' then
       first = false
       return as_text(piece)
     end
     return piece
-  end, name or '=(load)')
+  end, name or '=(load)'))
 end
 
 function safe.collectgarbage(option, arg)
@@ -213,7 +216,7 @@ end
 
 local kit = {
   protect = protect, new_store = new_store, guard = guard, real = real, own = safe.own,
-  loadstring = loadstring, dump = string.dump, pack_double = pack_double,
+  loadstring = function(...) return compiled(loadstring(...)) end, dump = string.dump, pack_double = pack_double,
   unpack_double = unpack_double, bits = bits,
 }
 
@@ -248,7 +251,7 @@ function kit.close(libraries)
       if type(f) == 'function' then safe.own[f] = true end
     end
   end
-  setfenv(0, G)
+  setfenv(0, {})
   return store, meta, maths
 end
 

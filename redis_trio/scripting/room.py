@@ -1,8 +1,8 @@
 """What runs scripts: one Lua state for EVAL, one for functions, each made when first needed.
 
-A script runs inside its caller's command. What it calls goes through `execute.call` by a client of
-its own, which is in the caller's database, speaks RESP2 until `redis.setresp`, and never blocks.
-Each write is fed as it happens; the script itself is not fed.
+A script runs inside its caller's command, on a stack of its own (aside.py). What it calls goes
+through `execute.call` by a client of its own, which is in the caller's database, speaks RESP2 until
+`redis.setresp`, and never blocks. Each write is fed as it happens; the script itself is not fed.
 
 1. Nothing of a call is kept in the Lua state but KEYS and ARGV, which the next call replaces.
 2. A bug in a command ends the script like an error; what interrupts Python (KeyboardInterrupt) ends
@@ -16,31 +16,24 @@ Source: Redis script.c, script_lua.c, eval.c.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from redis_trio.client import BUSY, Client, Transport
-from redis_trio.command import (
-    MAY_REPLICATE,
-    NOSCRIPT,
-    WRITE,
-    Command,
-    lookup,
-)
-from redis_trio.data.numbers import format_double
-from redis_trio.errors import AOF_ERROR, BUSY_EVAL, BUSY_FUNCTION, RedisError
-from redis_trio.execute import call
-from redis_trio.log import VERBOSE
-from redis_trio.lua.engine import MEMORY_LIMIT, Engine, LuaSyntaxError
-from redis_trio.protocol.reply import Encoded, Reply, Status
+from mypy_extensions import i64
+
+from redis_trio.blocking import Block
+from redis_trio.client import Client, Transport
+from redis_trio.clock import perf_counter_ns
+from redis_trio.errors import BUSY_EVAL, BUSY_FUNCTION, RedisError
+from redis_trio.feed import BOTH
+from redis_trio.lua.engine import MEMORY_LIMIT, Engine, Function, LuaSyntaxError
+from redis_trio.protocol.reply import Encoded, Reply
 from redis_trio.protocol.request import Args
-from redis_trio.scripting.conversion import Converter, argument
+from redis_trio.scripting.aside import Aside, Work
+from redis_trio.scripting.calls import Calls
 from redis_trio.scripting.flags import COMPATIBLE, NO_WRITES, script_flags
-from redis_trio.version import REDIS_VERSION
+from redis_trio.scripting.refusals import refuse_script
 
 if TYPE_CHECKING:
     from redis_trio.scripting.functions import Functions
@@ -48,10 +41,6 @@ if TYPE_CHECKING:
 
 CACHED_SCRIPTS: Final = 500
 ARGUMENTS_MAX: Final = 200  # passed one by one; more go in tables
-UNPACKED_MAX: Final = 200
-REPL_AOF: Final = 1
-_LOG_LEVELS: Final = (10, VERBOSE, 25, 30)
-KILLED: Final = "ERR Script killed by user with SCRIPT KILL..."
 
 
 class Script:
@@ -67,40 +56,71 @@ class Script:
         self.evicts = evicts  # it makes room for others when it has not been used for long
 
 
-class Run:
-    """A script that is running."""
+class Run(Work):
+    """A script that runs.
+
+    Attributes:
+      args: the command of its caller; `name`: the script's SHA1, or the function's name.
+      function, passed: what is called in Lua, and with what.
+      targets: who is fed what it writes (feed.py).
+      allow_all: whether it may call what is not for scripts.
+      written, killed, timed_out: whether it has called a command that writes, is to be ended, and
+        takes longer than busy-reply-threshold.
+    """
 
     __slots__ = (
+        "_room",
+        "allow_all",
         "args",
         "caller",
+        "engine",
+        "function",
         "is_eval",
         "killed",
         "name",
+        "passed",
         "read_only",
-        "repl",
-        "started",
+        "started_ns",
+        "targets",
         "timed_out",
         "written",
     )
 
     def __init__(
-        self, caller: Client, args: Args, name: bytes, is_eval: bool, read_only: bool
+        self,
+        room: Room,
+        caller: Client,
+        args: Args,
+        name: bytes,
+        is_eval: bool,
+        read_only: bool,
+        engine: Engine,
+        function: Function,
+        passed: tuple[object, ...],
     ) -> None:
+        self._room = room
         self.caller = caller
         self.args = args
         self.name = name
         self.is_eval = is_eval
         self.read_only = read_only
-        self.repl = 3
+        self.engine = engine
+        self.function = function
+        self.passed = passed
+        self.targets: i64 = BOTH
+        self.allow_all = room.allow_all
         self.written = False
         self.killed = False
         self.timed_out = False
-        self.started = time.monotonic()
+        self.started_ns: i64 = caller.server.last_ns
 
     @property
     def elapsed_ms(self) -> int:
         """How long it has been running."""
-        return int((time.monotonic() - self.started) * 1000)
+        return (perf_counter_ns() - self.started_ns) // 1_000_000
+
+    def perform(self) -> Reply:
+        return self._room.perform(self)
 
 
 class Room:
@@ -109,9 +129,12 @@ class Room:
     Attributes:
       scripts: those of EVAL and SCRIPT LOAD by SHA1.
       functions: the libraries.
-      running: the script that is running.
+      running: the script that is running, even if it stands still.
+      aside: where it runs.
       evicted: how many scripts have made room for others.
       allow_all: whether scripts may call what is not for them (DEBUG set-disable-deny-scripts).
+      memory_limit: of each Lua state, in bytes.
+      bug: what is raised once Lua has been left.
     """
 
     def __init__(self, server: ServerState) -> None:
@@ -119,28 +142,31 @@ class Room:
 
         self.server = server
         self.scripts: OrderedDict[bytes, Script] = OrderedDict()
+        self._by_body: dict[bytes, Script] = {}
         self.evictable = 0
         self.scripts_bytes = 0
         self.evicted = 0
         self.running: Run | None = None
+        self.aside = Aside(server)
         self.functions: Functions = Functions(self)
         self.allow_all = False
+        self.memory_limit = MEMORY_LIMIT
+        self.bug: BaseException | None = None
         self._client = Client(server, Transport(), 0)
         self._client.addr = "lua"
         self._client.executing = True
         self._client.is_script = True
         self._engine: Engine | None = None
-        self._bug: BaseException | None = None
-        self._calling: Engine | None = None  # the engine that runs
 
     # -- engines
 
     @property
     def engine(self) -> Engine:
         """The Lua state of EVAL."""
-        if self._engine is None:
-            self._engine = self.new_engine(True)
-        return self._engine
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = self.new_engine(True)
+        return engine
 
     @property
     def eval_memory(self) -> int:
@@ -149,28 +175,12 @@ class Room:
 
     def new_engine(self, is_eval: bool) -> Engine:
         """Make a Lua state."""
-        number = 0
-        for part in REDIS_VERSION.split("."):
-            number = number << 8 | int(part)
-        rng = self.server.rng
-        host: dict[str, Callable[..., object]] = {
-            "call": self._call,
-            "call_many": self._call_many,
-            "log": self._log,
-            "double": format_double,
-            "count_error": self._count_error,
-            "register": self.functions.register,
-            "check": self._check,
-            "setresp": self._set_resp,
-            "setrepl": self._set_repl,
-            "sha1": lambda data: hashlib.sha1(data).hexdigest().encode(),
-            "random": rng.random,
-            "seed": rng.seed,
-            "version": REDIS_VERSION.encode(),  # type: ignore[dict-item]
-            "version_number": number,  # type: ignore[dict-item]
-            "is_eval": is_eval,  # type: ignore[dict-item]
-        }
-        return Engine("redis_trio.scripting", "api.lua", host, self._interrupt, MEMORY_LIMIT)
+        calls = Calls(self.server, self, self._client)
+        host = calls.host(is_eval)
+        calls.engine = Engine(
+            "redis_trio.scripting", "api.lua", host, calls.interrupt, self.memory_limit
+        )
+        return calls.engine
 
     # -- the cache
 
@@ -179,10 +189,10 @@ class Room:
 
         Raises: RedisError if it does not compile.
         """
+        known = self._by_body.get(body)
+        if known is not None:
+            return known
         sha = hashlib.sha1(body).hexdigest().encode()
-        script = self.scripts.get(sha)
-        if script is not None:
-            return script
         flags, skipped = script_flags(body)
         try:
             function = self.engine.compile(body[skipped:], b"@user_script")
@@ -192,6 +202,7 @@ class Room:
             self._evict()
             self.evictable += 1
         script = self.scripts[sha] = Script(sha, body, flags, function, evicts)
+        self._by_body[body] = script
         self.scripts_bytes += sys.getsizeof(sha) + sys.getsizeof(body)
         return script
 
@@ -199,6 +210,7 @@ class Room:
         while self.evictable >= CACHED_SCRIPTS:
             oldest = next(script for script in self.scripts.values() if script.evicts)
             del self.scripts[oldest.sha]
+            del self._by_body[oldest.body]
             self.scripts_bytes -= sys.getsizeof(oldest.sha) + sys.getsizeof(oldest.body)
             self.evictable -= 1
             self.evicted += 1
@@ -206,23 +218,32 @@ class Room:
     def flush(self) -> None:
         """Forget all scripts of EVAL, and their Lua state."""
         self.scripts = OrderedDict()
+        self._by_body = {}
         self.evictable = self.scripts_bytes = 0
         self._engine = None
 
     # -- running
 
-    def evaluate(self, client: Client, args: Args, script: Script, keys: int, ro: bool) -> Reply:
+    def evaluate(
+        self, client: Client, args: Args, script: Script, keys: int, ro: bool
+    ) -> Reply | Block:
         """Run a script of EVAL with the arguments of its command; return its reply."""
         if script.evicts:
             self.scripts.move_to_end(script.sha)
-        self._admit(client, script.flags, ro)
+        refuse_script(client, script.flags, ro)
         engine = self.engine
         read_only = ro or bool(not script.flags & COMPATIBLE and script.flags & NO_WRITES)
-        run = Run(client, args, script.sha, True, read_only)
+        passed: tuple[object, ...]
         if len(args) - 3 > ARGUMENTS_MAX:
+            function = engine.functions["eval_tables"]
             tables = self._tables(engine, args, keys)
-            return self._run(run, engine, "eval_tables", script.function, client.resp, *tables)
-        return self._run(run, engine, "eval", script.function, client.resp, keys, *args[3:])
+            passed = (script.function, client.resp, tables[0], tables[1])
+        else:
+            self._make_room(engine, args)
+            function = engine.functions["eval"]
+            passed = (script.function, client.resp, keys, *args[3:])
+        run = Run(self, client, args, script.sha, True, read_only, engine, function, passed)
+        return self.aside.run(client, args, run)
 
     def call_function(
         self,
@@ -234,38 +255,29 @@ class Room:
         flags: int,
         keys: int,
         ro: bool,
-    ) -> Reply:
+    ) -> Reply | Block:
         """Run a function with the arguments of FCALL; return its reply."""
-        self._admit(client, flags, ro)
-        run = Run(client, args, name, False, ro or flags & NO_WRITES != 0)
-        return self._run(
-            run, engine, "fcall", callback, client.resp, *self._tables(engine, args, keys)
-        )
+        refuse_script(client, flags, ro)
+        tables = self._tables(engine, args, keys)
+        passed = (callback, client.resp, tables[0], tables[1])
+        function = engine.functions["fcall"]
+        read_only = ro or flags & NO_WRITES != 0
+        run = Run(self, client, args, name, False, read_only, engine, function, passed)
+        return self.aside.run(client, args, run)
 
     def _tables(self, engine: Engine, args: Args, keys: int) -> tuple[object, object]:
         self._make_room(engine, args)
         return engine.table(list(args[3 : 3 + keys])), engine.table(list(args[3 + keys :]))
 
     def _make_room(self, engine: Engine, args: Args) -> None:
-        if not engine.make_room(sum([len(arg) + 64 for arg in args])):
+        size = 64 * len(args)
+        for arg in args:
+            size += len(arg)
+        if not engine.make_room(size):
             raise RedisError("ERR not enough memory for the script's arguments")
 
-    def _admit(self, client: Client, flags: int, ro: bool) -> None:
-        """Refuse a script whose flags do not go with the state of the server, or the command."""
-        if flags & (COMPATIBLE | NO_WRITES):
-            return
-        server = self.server
-        if server.aof.error and not client.obeyed:
-            raise RedisError(
-                "MISCONF Redis is configured to persist data to AOF, but it's currently unable to "
-                "persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only "
-                f"scripts. AOF error: {os.strerror(server.aof.error)}"
-            )
-        if ro:
-            raise RedisError("ERR Can not execute a script with write flag using *_ro command.")
-
-    def _run(self, run: Run, engine: Engine, function: str, *args: object) -> Reply:
-        self._make_room(engine, run.args)
+    def perform(self, run: Run) -> Reply:
+        """Run a script that is ready to run; return its reply."""
         server = self.server
         caller = run.caller
         client = self._client
@@ -277,20 +289,18 @@ class Room:
         began_ns = server.last_ns
         outer = self.running
         self.running = run
-        self._calling = engine
         try:
-            result = engine.functions[function](*args)
+            result = run.function(*run.passed)
         finally:
             self.running = outer
-            self._calling = None
             server.last_ns = began_ns  # the time of the commands is the script's, too
             server.feed.rewrite()  # they have been fed one by one
             client.out.clear()
             if run.timed_out:
-                self._resume(caller)
-        if self._bug is not None:
-            bug = self._bug
-            self._bug = None
+                self._is_fast_again()
+        if self.bug is not None:
+            bug = self.bug
+            self.bug = None
             raise bug
         return self._reply(run, result)
 
@@ -325,175 +335,51 @@ class Room:
                 errors[error.code] -= 1
         raise error
 
-    # -- what scripts call
-
-    def _call(self, *words: object) -> object:
-        """Run a command of a script; see api.lua for what is returned."""
-        try:
-            return self._call_command([argument(word) for word in words])
-        except BaseException as bug:
-            if not isinstance(bug, Exception):
-                self._bug = bug
-            else:
-                self.server.log.error("internal error in a script", exc_info=bug)
-            return None, b"refused", b"internal error"
-
-    def _call_many(self, words: Iterable[object]) -> object:
-        """`_call` with more arguments than Lua passes on to C, in a table."""
-        try:
-            listed = list(words.values())  # type: ignore[attr-defined]
-        except Exception:  # noqa: BLE001  (none may reach the script)
-            return None, b"refused", b"internal error"
-        return self._call(*listed)
-
-    def _call_command(self, args: Args) -> object:
-        run = self.running
-        engine = self._calling
-        assert run is not None
-        assert engine is not None
-        server = self.server
-        command = server.commands.get(args[0])
-        if command is None or command.subcommands is not None:
-            command = lookup(server.commands, args)
-        refusal = self._refusal(run, command, args)
-        if refusal is not None:
-            if command is not None:
-                command.rejected_calls += 1
-            server.count_error("ERR" if refusal[0] != "-" else refusal[1:].split(" ", 1)[0])
-            return None, b"refused", refusal.encode("utf-8", "surrogateescape")
-        assert command is not None
-        if command.flags & WRITE:
-            run.written = True
-        client = self._client
-        if run.repl & REPL_AOF:
-            client.command = command
-            reply = call(client, command, args)
-        else:
-            reply = self._call_unfed(command, args)
-        client.halted = 0
-        client.close_after_reply = False
-        if isinstance(reply, bytes):
-            if (len(reply) < 1024 and engine.has_room(1024)) or engine.has_room(len(reply)):
-                return reply
-            return None, b"refused", b"not enough memory"
-        if isinstance(reply, int) and not isinstance(reply, bool):
-            return reply
-        if reply is None:
-            return False if client.resp == 2 else None
-        if isinstance(reply, Status):
-            return None, b"status", reply.text
-        if isinstance(reply, RedisError):
-            return None, b"error", reply.message.encode("utf-8", "surrogateescape")
-        return self._convert(engine, reply)
-
-    def _call_unfed(self, command: Command, args: Args) -> Reply:
-        feed = self.server.feed
-        active = feed.active
-        feed.active = False
-        try:
-            return call(self._client, command, args)
-        finally:
-            feed.active = active
-
-    def _convert(self, engine: Engine, reply: Reply) -> object:
-        converter = Converter(engine, self._client.resp)
-        value = converter.value(reply)
-        if not engine.has_room(2 * converter.size):
-            return None, b"refused", b"not enough memory"
-        if isinstance(value, list) and len(value) <= UNPACKED_MAX:
-            return (None, b"array", *[converter.table(item) for item in value])
-        if isinstance(value, (list, dict)):
-            return None, b"table", converter.table(value)
-        return value
-
-    def _refusal(self, run: Run, command: Command | None, args: Args) -> str | None:
-        """Return why a script may not call a command, None if it may."""
-        if command is None:
-            return "Unknown Redis command called from script"
-        arity = command.arity
-        count = len(args)
-        if command.handler is None or (arity != count if arity > 0 else count < -arity):
-            return "Wrong number of args calling Redis command from script"
-        flags = command.flags
-        if flags & NOSCRIPT and not self.allow_all:
-            return "This Redis command is not allowed from script"
-        if run.read_only and flags & (WRITE | MAY_REPLICATE):
-            return "Write commands are not allowed from read-only scripts."
-        error = self.server.aof.error
-        if error and flags & WRITE and not run.written:
-            return "-" + AOF_ERROR + os.strerror(error)
-        return None
-
-    def _check(self, *words: object) -> bool | None:
-        """Whether the caller may call a command; None if there is no such command."""
-        args = [argument(word) for word in words]
-        command = lookup(self.server.commands, args)
-        return None if command is None else True
-
-    def _log(self, level: int, text: bytes) -> None:
-        self.server.log.log(_LOG_LEVELS[level], "%s", text.decode("utf-8", "surrogateescape"))
-
-    def _count_error(self, message: bytes) -> None:
-        self.server.count_error(message.split(b" ", 1)[0].decode("utf-8", "surrogateescape"))
-
-    def _set_resp(self, version: int) -> None:
-        self._client.resp = version
-
-    def _set_repl(self, flags: int) -> None:
-        if self.running is not None:
-            self.running.repl = flags
-
     # -- scripts that take long
 
-    def _interrupt(self) -> bool:
-        """Called while Lua runs; returns whether the script is to end."""
-        if self._bug is not None:
-            return True
-        if self.functions.load_timed_out():
-            return True
+    def go_on(self) -> None:
+        """Go on with the script that stands still, for a slice."""
         run = self.running
-        if run is None:
-            return False
-        try:
-            self._serve_others(run)
-        except BaseException as bug:  # noqa: BLE001  (none may reach the script)
-            self._bug = bug
-            return True
-        return run.killed
+        if run is not None and not run.timed_out:
+            elapsed_ms = run.elapsed_ms
+            threshold_ms = self.server.config.busy_reply_threshold
+            if 0 < threshold_ms <= elapsed_ms:
+                self._is_slow(run, elapsed_ms)
+        self.aside.go_on()
 
-    def _serve_others(self, run: Run) -> None:
-        threshold = self.server.config.busy_reply_threshold
-        if threshold == 0:
-            return
-        if not run.timed_out:
-            elapsed = run.elapsed_ms
-            if elapsed < threshold:
-                return
-            run.timed_out = True
-            run.caller.halted |= BUSY
-            self.server.script_is_slow = True
-            self.server.update_gate()
-            self.server.log.warning(
-                "Slow script detected: still in execution after %d milliseconds. You can try "
-                "killing the script using the %s command. Script name is: %s.",
-                elapsed,
-                "SCRIPT KILL" if run.is_eval else "FUNCTION KILL",
-                run.name.decode("utf-8", "surrogateescape"),
-            )
-        if self.server.serve_meanwhile is not None:
-            self.server.serve_meanwhile()
+    def _is_slow(self, run: Run, elapsed_ms: int) -> None:
+        """Answer others from now on."""
+        server = self.server
+        run.timed_out = True
+        server.script_is_slow = True
+        server.update_gate()
+        server.answering.open()
+        server.log.warning(
+            "Slow script detected: still in execution after %d milliseconds. You can try "
+            "killing the script using the %s command. Script name is: %s.",
+            elapsed_ms,
+            "SCRIPT KILL" if run.is_eval else "FUNCTION KILL",
+            run.name.decode("utf-8", "surrogateescape"),
+        )
+
+    def _is_fast_again(self) -> None:
+        """Have a script that took long ended; others in the same transaction may follow."""
+        server = self.server
+        server.script_is_slow = False
+        server.update_gate()
+        server.answering.close()
 
     def busy_error(self) -> RedisError:
         """Return what others are told while a script is slow."""
         run = self.running
         return RedisError(BUSY_EVAL if run is None or run.is_eval else BUSY_FUNCTION)
 
-    def _resume(self, caller: Client) -> None:
-        """Go on as usual after a script that took long."""
-        self.server.script_is_slow = False
-        self.server.update_gate()
-        caller.halted &= ~BUSY
-        caller.transport.resume()
+    def abandon(self) -> None:
+        """End a script that stands still, for good: the server ends, and nothing of it is kept."""
+        while self.aside.standing:
+            if self.running is not None:
+                self.running.killed = True
+            self.aside.abandon()
 
 
 def scripting(server: ServerState) -> Room:

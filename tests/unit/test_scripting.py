@@ -12,6 +12,7 @@ import pytest
 from redis_trio.client import PAUSED, Client
 from redis_trio.protocol.plain import plain_reply
 from redis_trio.protocol.reply import OK, RedisError
+from redis_trio.scripting.room import scripting
 from redis_trio.state import ServerState
 from tests.unit.conftest import Run
 
@@ -290,8 +291,8 @@ def test_many_calls_keep_memory_flat(run: Run, state: ServerState) -> None:
     assert state.scripting.engine.memory_bytes - before < 2000
 
 
-def test_a_script_that_wants_all_memory_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redis_trio.scripting.room.MEMORY_LIMIT", 8 << 20)
+def test_a_script_that_wants_all_memory_fails(run: Run, state: ServerState) -> None:
+    scripting(state).memory_limit = 8 << 20
     reply = run("EVAL", "local t = {} for i = 1, 1e7 do t[i] = {i} end", "0")
     assert "not enough memory" in error_of(reply)
     assert run("EVAL", "return 1", "0") == 1

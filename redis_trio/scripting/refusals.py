@@ -1,0 +1,76 @@
+"""Why a script may not run, or not call a command, as things stand.
+
+Source: Redis script.c scriptPrepareForRun, scriptCall.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from redis_trio.client import Client
+from redis_trio.command import MAY_REPLICATE, NOSCRIPT, WRITE, Command
+from redis_trio.errors import AOF_ERROR, SAVE_ERROR, RedisError
+from redis_trio.protocol.request import Args
+from redis_trio.scripting.flags import COMPATIBLE, NO_WRITES
+
+if TYPE_CHECKING:
+    from redis_trio.scripting.room import Run
+
+_BLOCKED: Final = "Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+
+
+def refuse_script(client: Client, flags: int, ro: bool) -> None:
+    """Raise what a script is refused for whose flags do not go with the server's state."""
+    if flags & (COMPATIBLE | NO_WRITES):
+        return
+    server = client.server
+    if not client.obeyed:
+        if server.background.denies_writes():
+            raise RedisError(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
+                "persist to disk. " + _BLOCKED
+            )
+        if server.aof.error:
+            raise RedisError(
+                "MISCONF Redis is configured to persist data to AOF, but it's currently unable to "
+                f"persist to disk. {_BLOCKED} AOF error: {os.strerror(server.aof.error)}"
+            )
+    if ro:
+        raise RedisError("ERR Can not execute a script with write flag using *_ro command.")
+
+
+def refusal(run: Run, client: Client, command: Command | None, args: Args) -> str:
+    """Return why a script may not call a command, "" if it may.
+
+    A text that begins with `-` has its code in front; the others are ERR.
+    """
+    if command is None:
+        return "Unknown Redis command called from script"
+    arity = command.arity
+    count = len(args)
+    if command.handler is None or (arity != count if arity > 0 else count < -arity):
+        return "Wrong number of args calling Redis command from script"
+    flags = command.flags
+    if flags & NOSCRIPT and not run.allow_all:
+        return "This Redis command is not allowed from script"
+    user = client.user
+    if user is not None and not user.unrestricted:
+        denial = client.server.acl.refusal(client, command, args, "lua")
+        if denial:
+            return "ACL failure in script: " + denial
+    if run.read_only and flags & (WRITE | MAY_REPLICATE):
+        return "Write commands are not allowed from read-only scripts."
+    if flags & WRITE and not run.written and client.server.gated:
+        return _write_refusal(client)
+    return ""
+
+
+def _write_refusal(client: Client) -> str:
+    """Return why a script may not begin to write, "" if it may."""
+    server = client.server
+    if server.background.denies_writes():
+        return "-" + SAVE_ERROR
+    if server.aof.error:
+        return "-" + AOF_ERROR + os.strerror(server.aof.error)
+    return ""
