@@ -204,12 +204,14 @@ class Waiting:
     Attributes:
       lines: `{topic: {kind: waiters}}`. Leaving costs O(1) for each topic.
       ready: the topics that have changed since `execute.serve_ready` ran, in that order.
+      waiters: all of them, oldest first.
       count: number of blocked clients.
     """
 
-    __slots__ = ("count", "lines", "ready")
+    __slots__ = ("count", "lines", "ready", "waiters")
 
     def __init__(self) -> None:
+        self.waiters: dict[Waiter, None] = {}
         self.lines: dict[Topic, dict[bytes, OrderedDict[Waiter, None]]] = {}
         self.ready: dict[Topic, None] = {}
         self.count = 0
@@ -218,6 +220,7 @@ class Waiting:
         """Put a waiter at the end of the line of each of its topics."""
         block = waiter.block
         self.count += 1
+        self.waiters[waiter] = None
         for topic in block.topics:
             kinds = self.lines.get(topic)
             if kinds is None:
@@ -233,6 +236,7 @@ class Waiting:
         """Take a waiter out of the lines in which it stands."""
         block = waiter.block
         self.count -= 1
+        del self.waiters[waiter]
         for topic in block.topics:
             kinds = self.lines[topic]
             line = kinds[block.kind]

@@ -19,6 +19,8 @@ def _flags(client: Client) -> str:
     flags = ""
     if client.monitoring:
         flags += "O"
+    if client.is_master:
+        flags += "M"
     if client.subscriptions is not None:
         flags += "P"
     if client.transaction is not None:

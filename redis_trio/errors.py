@@ -53,6 +53,9 @@ SAVE_ERROR: Final = (
 )
 AOF_ERROR: Final = "MISCONF Errors writing to the AOF file: "
 LOADING: Final = "LOADING Redis is loading the dataset in memory"
+MASTERDOWN: Final = (
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
 READONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
 OOM: Final = "OOM command not allowed when used memory > 'maxmemory'."
 BUSY_EVAL: Final = (

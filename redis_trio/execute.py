@@ -32,13 +32,22 @@ from redis_trio.command import (
     NO_MULTI,
     PROTECTED,
     READONLY,
+    STALE,
     TOUCHES_ARBITRARY_KEYS,
     WRITE,
     Command,
     lookup,
     unknown_command,
 )
-from redis_trio.errors import AOF_ERROR, NOAUTH, SAVE_ERROR, RedisError, wrong_arity
+from redis_trio.errors import (
+    AOF_ERROR,
+    MASTERDOWN,
+    NOAUTH,
+    READONLY_REPLICA,
+    SAVE_ERROR,
+    RedisError,
+    wrong_arity,
+)
 from redis_trio.errors import LOADING as LOADING_ERROR
 from redis_trio.keyspace.values import type_name
 from redis_trio.monitor import observe
@@ -94,7 +103,7 @@ def run(client: Client, command: Command, args: Args) -> Reply:
     """Run a command whose number of arguments is right, as a unit of its own; return its reply."""
     server = client.server
     client.command = command
-    if client.gated or server.gated or command.flags & PROTECTED:
+    if client.gated or server.gated or command.flags & server.guarded:
         refusal = admit(client, command, args)
         if refusal is not None:
             return refusal
@@ -225,18 +234,23 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             return _reject(client, command, RedisError("NOPERM " + denial))
     if server.gated:
         server.tracking.make_room()
-        if flags & WRITE or command.fullname == "ping":
+        if (flags & WRITE or command.fullname == "ping") and not client.obeyed:
             if server.background.denies_writes():
                 return _reject(client, command, RedisError(SAVE_ERROR))
             if server.aof.error:
                 reason = os.strerror(server.aof.error)
                 return _reject(client, command, RedisError(AOF_ERROR + reason))
+    replication = server.replication
+    if flags & WRITE and not client.obeyed and replication.is_read_only():
+        return _reject(client, command, RedisError(READONLY_REPLICA))
     if (
         client.subscriptions is not None
         and client.resp == 2
         and command.fullname not in _FOR_SUBSCRIBERS
     ):
         return _reject(client, command, _subscribed_error(command))
+    if replication.is_stale() and _needs_primary(command, flags, transaction):
+        return _reject(client, command, RedisError(MASTERDOWN))
     if server.persistence.loading and _waits_for_data(server, command, client.transaction):
         return _reject(client, command, RedisError(LOADING_ERROR))
     if server.script_is_slow and not flags & ALLOW_BUSY:
@@ -266,6 +280,15 @@ def _is_allowed(client: Client, command: Command) -> bool:
     else:
         allowed = config.enable_module_command
     return allowed == "yes" or (allowed == "local" and client.is_local)
+
+
+def _needs_primary(command: Command, flags: i64, transaction: Transaction | None) -> bool:
+    """Whether a command, or any that EXEC would run, is refused where the data may be old."""
+    if not flags & STALE:
+        return True
+    if transaction is None or command.fullname != "exec":
+        return False
+    return any([not queued.flags & STALE for queued in transaction.queue])
 
 
 def _waits_for_data(server: ServerState, command: Command, transaction: Transaction | None) -> bool:

@@ -388,7 +388,7 @@ def _stats(server: ServerState) -> Lines:
         "latest_fork_usec:0",
         "total_forks:0",
         "migrate_cached_sockets:0",
-        "slave_expires_tracked_keys:0",
+        f"slave_expires_tracked_keys:{server.replication.own_key_count()}",
         "active_defrag_hits:0",
         "active_defrag_misses:0",
         "active_defrag_key_hits:0",

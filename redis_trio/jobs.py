@@ -20,6 +20,7 @@ from redis_trio.state import ServerState
 from redis_trio.tracking import EFFORT
 
 SLICE_NS: Final = 1_000_000  # what one job does before everybody else has a turn
+KEYS: Final = 100  # expired in one go where that is not measured
 
 
 def standard_jobs(server: ServerState) -> list[Job]:
@@ -34,6 +35,9 @@ def standard_jobs(server: ServerState) -> list[Job]:
         TrackingLimit(server),
         AofSync(server),
         SavePoints(server),
+        UpstreamLink(server),
+        FailoverDue(server),
+        OwnExpiry(server),
     ]
 
 
@@ -139,6 +143,55 @@ class SavePoints:
     def run(self) -> None:
         """Begin to save."""
         self._background.save_if_due()
+
+
+class UpstreamLink:
+    """A replica tells its primary how far it is, and gives up one that is silent for too long."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._replication = server.replication
+
+    def next_ms(self) -> int:
+        """Return when that is due."""
+        upstream = self._replication.upstream
+        return NEVER if upstream is None else upstream.next_ms()
+
+    def run(self) -> None:
+        """Do it."""
+        if self._replication.upstream is not None:
+            self._replication.upstream.run_due()
+
+
+class FailoverDue:
+    """A failover goes on when a replica has caught up, or when its time is over."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._failover = server.replication.failover
+
+    def next_ms(self) -> int:
+        """Return when there is something to look at."""
+        return self._failover.next_ms()
+
+    def run(self) -> None:
+        """Look at it."""
+        self._failover.run_due()
+
+
+class OwnExpiry:
+    """On a replica that clients may write to, keys expire to which they have given deadlines."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._replication = server.replication
+
+    def next_ms(self) -> int:
+        """Return when the first of them expires."""
+        upstream = self._replication.upstream
+        return NEVER if upstream is None else upstream.next_own_expiry_ms()
+
+    def run(self) -> None:
+        """Delete what has expired."""
+        if self._replication.upstream is not None:
+            self._replication.upstream.expire_own(KEYS)
 
 
 class PauseEnd:

@@ -43,6 +43,8 @@ from redis_trio.persistence.rdb_format import RdbError
 from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
+from redis_trio.replication.link import Follower
+from redis_trio.replication.roles import begin_as_configured, continue_from_file
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, Transport
 
@@ -154,6 +156,10 @@ class RedisServer:
         self._disk = trio.CapacityLimiter(1)
         self._synced = trio.Event()  # for calls that wait for an fsync
         self.state.aof.released = self._aof_released
+        self.state.persistence.uses_files = loads or config.appendonly
+        self._follower = Follower(self.state, awake)
+        self._follow_scope = trio.CancelScope()
+        begin_as_configured(self.state)
         config.subscribe("appendonly", self._appendonly_changed)
 
     @property
@@ -338,9 +344,11 @@ class RedisServer:
                     if self._listens_first:
                         await self._load()
                     self.state.background.points_changed()
+                    nursery.start_soon(self._follow, name="redis link to the primary")
                     if not self._starts_first:
                         task_status.started(self)
                 await self._closing.wait()
+                self._follow_scope.cancel()
                 self._listeners.close()
                 await self._let_out()
                 self._save_last_changes()
@@ -367,6 +375,12 @@ class RedisServer:
         if failure is not None:
             raise failure
 
+    async def _follow(self) -> None:
+        """Be the replica of whatever primary there is, until the server is closed."""
+        with self._follow_scope:
+            await self._follower.run()
+        self._client_gone.set()
+
     # -- the RDB file
 
     async def _load(self) -> None:
@@ -389,6 +403,7 @@ class RedisServer:
         except (RdbError, OSError) as exc:
             self.state.log.warning("Fatal error loading the DB, check server logs. Exiting.")
             raise LoadError(str(exc)) from exc
+        continue_from_file(self.state)
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something beside the clients, until the server ends."""
@@ -477,8 +492,9 @@ class RedisServer:
         with self._grace:
             await state.whole.passed()
             for client in list(state.clients.values()):
-                client.close_when_sent()
-                client.transport.close()
+                if not client.is_master:
+                    client.close_when_sent()
+                    client.transport.close()
             state.end()
             while state.clients:
                 self._client_gone = trio.Event()

@@ -19,7 +19,16 @@ from redis_trio.acl.users import Acl
 from redis_trio.blocking import Gate, Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.clock import Clock, perf_counter_ns
-from redis_trio.command import FAST, SKIP_SLOWLOG, Command, build_table, rename_command
+from redis_trio.command import (
+    FAST,
+    MAY_REPLICATE,
+    PROTECTED,
+    SKIP_SLOWLOG,
+    WRITE,
+    Command,
+    build_table,
+    rename_command,
+)
 from redis_trio.data.thresholds import Thresholds
 from redis_trio.feed import Feed
 from redis_trio.keyspace.database import Database
@@ -144,6 +153,7 @@ class ServerState:
       dirty: changes since the last save.
       listening: whether `modified` has anybody to tell.
       gated: whether any check of `execute.admit` could concern any client.
+      guarded: the flags of commands that it could concern even so.
       began_ns, began_commands: when the unit of work in hand began (perf_counter_ns), and how
         many commands had run by then.
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
@@ -202,6 +212,7 @@ class ServerState:
         "feed",
         "gated",
         "go_on_later",
+        "guarded",
         "idle_ms",
         "keeper_ms",
         "last_ns",
@@ -316,6 +327,7 @@ class ServerState:
         self.began_commands: i64 = 0
         self.listening = False
         self.gated = False
+        self.guarded: i64 = PROTECTED
         self.no_touch = False
         self.active_expire = True
         self.latency_tracking = config.latency_tracking
@@ -418,11 +430,30 @@ class ServerState:
             or self.tracking.is_full()
             or self.aof.error != 0
             or self.background.denies_writes()
+            or self.replication.is_stale()
         )
+        self.guarded = PROTECTED
+        if self.replication.is_read_only():
+            self.guarded |= WRITE | MAY_REPLICATE
 
     def is_past(self, when_ms: i64) -> bool:
-        """Return whether a deadline has passed; while data is loaded none has (expire.c)."""
-        return when_ms <= self.clock.now_ms and not self.persistence.loading
+        """Return whether what gets this deadline is gone at once.
+
+        Not while data is loaded, nor on a replica: it waits for its DEL (expire.c).
+        """
+        return (
+            when_ms <= self.clock.now_ms
+            and not self.persistence.loading
+            and not self.replication.is_replica
+        )
+
+    def is_over(self, when_ms: i64) -> bool:
+        """Return whether a deadline that something has had has passed, as far as one may tell."""
+        return when_ms <= self.clock.now_ms and not self.persistence.loading and not self.obeys()
+
+    def obeys(self) -> bool:
+        """Return whether the command that is running is the primary's, or of the AOF."""
+        return self.current is not None and self.current.obeyed
 
     def due_at(self, when_ms: i64) -> None:
         """Have the keeper look at its jobs at `when_ms`, if it would sleep longer."""

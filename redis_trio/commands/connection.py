@@ -128,7 +128,7 @@ def _handshake(client: Client) -> Reply:
         b"proto": client.resp,
         b"id": client.id,
         b"mode": b"standalone",
-        b"role": b"master",
+        b"role": b"replica" if client.server.replication.is_replica else b"master",
         b"modules": [],
     }
 

@@ -319,7 +319,7 @@ def hpersist(client: Client, args: Args) -> Reply:
     results: list[int] = []
     for field in fields:
         when_ms = value.deadline(field)
-        if value.get(field) is None or (when_ms != NEVER and server.is_past(when_ms)):
+        if value.get(field) is None or (when_ms != NEVER and server.is_over(when_ms)):
             results.append(NO_FIELD)
         elif value.persist(field):
             results.append(DONE)

@@ -338,7 +338,7 @@ class Config(Settings):
     aof_disable_auto_gc = Boolean(False, flags=HIDDEN)
 
     # Replication
-    replicaof = ReplicaOf(None, alias="slaveof", flags=IMMUTABLE, unsupported="replication")
+    replicaof = ReplicaOf(None, alias="slaveof", flags=IMMUTABLE)
     masteruser = Text(unset_if_empty=True, flags=SENSITIVE)
     masterauth = Secret(unset_if_empty=True, flags=SENSITIVE)
     replica_serve_stale_data = Boolean(True, alias="slave-serve-stale-data")

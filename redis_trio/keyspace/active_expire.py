@@ -23,7 +23,7 @@ STEPS: Final = 30  # between two looks at the clock, some tens of us
 
 def next_expiry_ms(server: ServerState) -> int:
     """Return when `expire_due` has something to do, NEVER if nothing ever expires by itself."""
-    if not server.active_expire or server.persistence.loading:
+    if not server.active_expire or server.persistence.loading or server.replication.is_replica:
         return NEVER
     db, next_ms, _ = _next_database(server)
     return NEVER if db is None else max(next_ms, server.pause_until_ms)
@@ -32,7 +32,11 @@ def next_expiry_ms(server: ServerState) -> int:
 def expire_due(server: ServerState, budget_ns: int) -> bool:
     """Expire what is due, for about `budget_ns`; return whether more is due now."""
     now_ms = server.clock.now_ms
-    if not server.active_expire or server.pause_until_ms > now_ms:
+    if (
+        not server.active_expire
+        or server.pause_until_ms > now_ms
+        or server.replication.is_replica
+    ):
         return False
     until = perf_counter_ns() + budget_ns
     feed = server.feed

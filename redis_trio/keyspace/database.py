@@ -7,7 +7,8 @@ Strings are bare bytes; one changed in place is a bytearray; other types are obj
    for each event that Redis fires. Nothing else may tell the rest of the server about a change.
 2. A key whose deadline has passed does not exist: every `lookup_*` deletes it first. While CLIENT
    PAUSE holds writes up it is not deleted, and does not exist all the same. While data is loaded
-   every key exists until its DEL comes.
+   every key exists until its DEL comes. On a replica, too, but for the primary alone: who else
+   asks is told that it does not exist.
 3. Deletion by expiry is a change of its own: it is fed as DEL and fires `expired`.
 
 Source: Redis db.c.
@@ -108,7 +109,7 @@ class Database:
         table = self.table
         value = table.directory[hash(key) & table.mask].get(key)
         if value is not None:
-            if self.expires.when.count and self.expire_if_due(key):
+            if self.expires.when.count and self._expire_before_write(key):
                 return None
             if self.saving is not None:
                 value = self.saving.before_change(key, value)
@@ -174,7 +175,7 @@ class Database:
     def replace(self, key: bytes, value: object) -> None:
         """Store a value under a key, new or not, and take its deadline away."""
         if self.expires.when.count:
-            self.expire_if_due(key)
+            self._expire_before_write(key)
             if self.saving is not None:
                 self.saving.before_delete(key)
             self.expires.remove(key)
@@ -219,6 +220,9 @@ class Database:
             self.saving.before_deadline(key)
         self.expires.set(key, when_ms)
         self.server.due_at(when_ms)
+        upstream = self.server.replication.upstream
+        if upstream is not None and not self.server.persistence.loading and not self.server.obeys():
+            upstream.remember_own(self, key, when_ms)
 
     def persist(self, key: bytes) -> bool:
         """Take the deadline of a key that is there away; return whether it had one."""
@@ -247,14 +251,33 @@ class Database:
         now_ms = self.server.clock.now_ms
         if when_ms > now_ms or self.server.persistence.loading:
             return False
+        if self.server.replication.is_replica:
+            return not self.server.obeys()
         if self.server.pause_until_ms <= now_ms:
+            self.delete_expired(key)
+        return True
+
+    def _expire_before_write(self, key: bytes) -> bool:
+        """`expire_if_due` for a command that is about to change the key.
+
+        On a replica that clients may write to, it must not find what its readers do not see.
+        """
+        if not self.expire_if_due(key):
+            return False
+        replication = self.server.replication
+        if replication.is_replica and not replication.is_read_only() and key in self.table:
             self.delete_expired(key)
         return True
 
     def is_expired(self, key: bytes) -> bool:
         """Return whether a key's deadline has passed, and leave the key where it is."""
         when_ms = self.expires.get(key)
-        return when_ms != NEVER and self.server.is_past(when_ms)
+        server = self.server
+        return (
+            when_ms != NEVER
+            and when_ms <= server.clock.now_ms
+            and not server.persistence.loading
+        )
 
     def delete_expired(self, key: bytes) -> None:
         """Delete a key whose deadline has passed.

@@ -7,7 +7,7 @@ a hash may be too early, because nobody changes it when a field loses its deadli
 then.
 
 A field that has expired counts as not there for whoever asks for it, and is deleted then, except in
-a pause; as part of the whole (HLEN, HDEL, HEXPIRE) it is there until it is deleted. Its deletion is
+a pause or on a replica; as part of the whole (HLEN, HDEL, HEXPIRE) it is there until it is deleted. Its deletion is
 fed as HDEL and fires `hexpired`; it is no command's own change and does not count as dirty.
 
 Source: Redis t_hash.c hashTypeGetValue, hashTypeExpire, hashTypeDbActiveExpire.
@@ -44,6 +44,8 @@ def expire_field(db: Database, key: bytes, value: Hash, field: bytes, fires: boo
     now_ms = server.clock.now_ms
     if when_ms == NEVER or when_ms > now_ms or server.persistence.loading:
         return False
+    if server.replication.is_replica:
+        return not server.obeys()
     if server.pause_until_ms <= now_ms:
         if db.saving is not None:
             db.saving.before_expiry(key, value)
@@ -122,7 +124,7 @@ def _next_database(server: ServerState) -> tuple[Database | None, int]:
 
 def next_field_expiry_ms(server: ServerState) -> int:
     """Return when `expire_fields_due` has something to do, NEVER if no field ever expires."""
-    if not server.active_expire or server.persistence.loading:
+    if not server.active_expire or server.persistence.loading or server.replication.is_replica:
         return NEVER
     db, next_ms = _next_database(server)
     return NEVER if db is None else max(next_ms, server.pause_until_ms)
@@ -131,7 +133,11 @@ def next_field_expiry_ms(server: ServerState) -> int:
 def expire_fields_due(server: ServerState, budget_ns: int) -> bool:
     """Delete fields whose time has come, for about `budget_ns`; return whether more is due now."""
     now_ms = server.clock.now_ms
-    if not server.active_expire or server.pause_until_ms > now_ms:
+    if (
+        not server.active_expire
+        or server.pause_until_ms > now_ms
+        or server.replication.is_replica
+    ):
         return False
     until = perf_counter_ns() + budget_ns
     while True:

@@ -331,6 +331,7 @@ class Loader:
                 persistence.libraries.append(code)
         persistence.keys_loaded += self.keys_loaded
         persistence.keys_expired += self.keys_expired
+        persistence.aux = reader.aux
         log = server.log
         _log_aux(server, reader.aux)
         if server.config.rdbchecksum and reader.version >= 5 and not reader.checked:

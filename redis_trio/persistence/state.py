@@ -16,10 +16,13 @@ class Persistence:
       keys_loaded, keys_expired: by the last load; those that had expired were dropped.
       loading: whether data is being loaded.
       libraries: the code of the function libraries that were loaded, to be saved again.
+      aux: what the file that was loaded last says of its making.
+      uses_files: whether the data may be kept in files at all.
       check_sums: whether checksums must be right (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     """
 
     __slots__ = (
+        "aux",
         "check_sums",
         "keys_expired",
         "keys_loaded",
@@ -29,6 +32,7 @@ class Persistence:
         "loading",
         "saves",
         "saves_at_end",
+        "uses_files",
     )
 
     def __init__(self, now_ms: i64) -> None:
@@ -40,4 +44,6 @@ class Persistence:
         self.keys_expired = 0
         self.loading = False
         self.libraries: list[bytes] = []
+        self.aux: dict[bytes, bytes] = {}
+        self.uses_files = True
         self.check_sums = True

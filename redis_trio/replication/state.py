@@ -14,15 +14,18 @@ Source: Redis replication.c changeReplicationId, shiftReplicationId, replication
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
 from redis_trio.replication.backlog import Backlog
+from redis_trio.replication.failover import Failover
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.replication.replica import Replica
+    from redis_trio.replication.upstream import Upstream
     from redis_trio.state import ServerState
 
 NO_ID: Final = "0" * 40
@@ -39,17 +42,24 @@ class Replication:
       backlog: the end of the stream; None before the first replica.
       replicas: the clients that are replicas, in the order in which they came.
       upstream: the link to the primary; None on a primary.
+      wake_link: has the link's task look what the primary is now; None while there is no task.
+      role_observers: are called when the server has another role or another primary, and when the
+        link to that is in another state.
+      failover: the exchange of roles with a replica, if there is one.
     """
 
     __slots__ = (
         "_server",
         "backlog",
+        "failover",
         "offset",
         "replicas",
         "replid",
         "replid2",
+        "role_observers",
         "second_offset",
         "upstream",
+        "wake_link",
     )
 
     def __init__(self, server: ServerState) -> None:
@@ -60,13 +70,32 @@ class Replication:
         self.offset: i64 = 0
         self.backlog: Backlog | None = None
         self.replicas: dict[Client, Replica] = {}
-        self.upstream: object | None = None
+        self.upstream: Upstream | None = None
+        self.wake_link: Callable[[], None] | None = None
+        self.role_observers: list[Callable[[], None]] = []
+        self.failover = Failover(server)
         server.config.subscribe("repl-backlog-size", self._resize_backlog)
+        server.config.subscribe(
+            ["replica-read-only", "replica-serve-stale-data"], server.update_gate
+        )
 
     @property
     def is_replica(self) -> bool:
         """Whether the data is a primary's, not this server's own."""
         return self.upstream is not None
+
+    def is_stale(self) -> bool:
+        """Whether the data may be old, and is not to be shown then."""
+        upstream = self.upstream
+        return upstream is not None and upstream.is_stale()
+
+    def is_read_only(self) -> bool:
+        """Whether only the primary may write here."""
+        return self.upstream is not None and self._server.config.replica_read_only
+
+    def own_key_count(self) -> int:
+        """Return how many keys expire here by deadlines that clients of a replica have set."""
+        return 0 if self.upstream is None else self.upstream.own_key_count()
 
     # -- ids
 
@@ -92,6 +121,21 @@ class Replication:
             self.second_offset,
             self.replid,
         )
+
+    def follow_new_id(self, replid: str) -> None:
+        """Continue the stream under another id, as the primary does.
+
+        Replicas have to reconnect to hear of it.
+        """
+        self.replid2 = self.replid
+        self.second_offset = self.offset + 1
+        self.replid = replid
+        self.disconnect_replicas()
+
+    def disconnect_replicas(self) -> None:
+        """Hang up on all replicas; they can continue with the backlog if that stays."""
+        for client in list(self.replicas):
+            client.close()
 
     # -- the stream
 
