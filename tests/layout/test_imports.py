@@ -20,9 +20,9 @@ CORE = {
 }
 SHELL = {
     *("__init__", "__main__", "cli", "connection", "hub", "jobs", "keeper", "listeners"),
-    *("process", "server", "tls_transport", "transport"),
+    *("process", "server", "testing", "tls_transport", "transport"),
 }
-TRIO = SHELL | {"blocking", "outgoing", "persistence", "replication", "testing"}
+TRIO = SHELL | {"blocking", "migration", "outgoing", "persistence", "replication"}
 EXCEPTIONS = {
     ("config.reader", "commands"),  # `rename-command` is checked against the names of all commands
 }

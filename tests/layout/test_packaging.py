@@ -24,9 +24,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 
 def imported_packages() -> set[str]:
-    """Return the top-level packages, besides Python's own, that the package imports anywhere."""
+    """Return the top-level packages, besides Python's own, that the package imports anywhere.
+
+    The plugin of pytest is left out: it is imported by pytest.
+    """
     found = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in set(PACKAGE.rglob("*.py")) - {PACKAGE / "testing" / "plugin.py"}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
