@@ -13,7 +13,6 @@ without a transport (a call from inside the process, a replica's upstream) is a 
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64, mypyc_attr
@@ -42,6 +41,13 @@ REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
 REPLY_SKIP_NEXT: Final = 2
 REPLY_SKIP: Final = 3
+
+
+CLIENT_BYTES: Final = 6000
+"""What a connection takes that holds no data: objects, task, parser."""
+
+NAME_BYTES: Final = 100
+"""What a key that is watched takes, a channel, a prefix, beside its bytes."""
 
 
 def request_size(args: Args) -> int:
@@ -137,6 +143,7 @@ class Client:
       transaction: what it has queued since MULTI.
       watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
       waiter: what it is blocked on.
+      counted_bytes: for how much memory it counts, see client_memory.py.
       close_reason: for the log.
     """
 
@@ -147,6 +154,7 @@ class Client:
         "close_after_reply",
         "command",
         "commands_processed",
+        "counted_bytes",
         "created_ms",
         "db",
         "dirty",
@@ -222,6 +230,7 @@ class Client:
         self.net_in: i64 = 0
         self.net_out: i64 = 0
         self.commands_processed: i64 = 0
+        self.counted_bytes = 0
 
     @property
     def kind(self) -> str:
@@ -280,9 +289,24 @@ class Client:
             self.update_gate()
 
     def memory_bytes(self) -> int:
-        """Return what the client's objects and buffers take; its task is not counted."""
-        size = sys.getsizeof(self) + sys.getsizeof(self.out) + self.transport.memory_bytes
-        return size + sum([len(chunk) for chunk in self.out])
+        """Return about what the client takes: its objects, its requests, its replies."""
+        return self.held_bytes() + sum([len(chunk) for chunk in self.out])
+
+    def held_bytes(self) -> int:
+        """Return about what it takes without the output that is about to be written."""
+        transport = self.transport
+        size = CLIENT_BYTES + transport.query_bytes + transport.args_bytes
+        size += transport.pending_bytes + NAME_BYTES * len(self.watched)
+        if self.transaction is not None:
+            size += self.transaction.memory_bytes()
+        if self.waiter is not None:
+            size += sum([len(arg) for arg in self.waiter.args])
+        own = self.subscriptions
+        if own is not None:
+            size += NAME_BYTES * (own.count() + len(own.shard_channels))
+        if self.tracking is not None:
+            size += NAME_BYTES * len(self.tracking.prefixes)
+        return size
 
     def reply(self, value: Reply) -> None:
         """Encode a reply. The caller sees to it that the output is flushed."""
@@ -370,4 +394,5 @@ class Client:
         server.pubsub.forget(self)
         server.end_monitor(self)
         server.over_soft_limit.pop(self, None)
+        server.client_memory.forget(self)
         server.tracking.disable(self)

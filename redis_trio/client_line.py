@@ -83,6 +83,7 @@ def client_line(client: Client, running: Args | None) -> str:
     transport = client.transport
     now_s = server.clock.now_ms // 1000
     query_bytes, room, args_bytes = _query(client, running)
+    running_bytes = 0 if running is None else sum([len(arg) for arg in running])
     last = client.command
     transaction = client.transaction
     own = client.subscriptions
@@ -104,7 +105,7 @@ def client_line(client: Client, running: Args | None) -> str:
         f" multi-mem={0 if transaction is None else transaction.memory_bytes()} rbs=0 rbp=0"
         f" obl={sum([len(chunk) for chunk in client.out])}"
         f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
-        f" tot-mem={client.memory_bytes() + args_bytes - transport.args_bytes}"
+        f" tot-mem={client.memory_bytes() + running_bytes}"
         f" events={transport.events}"
         f" cmd={'NULL' if last is None else last.fullname} user={user}"
         f" redir={-1 if client.tracking is None else client.tracking.redirect}"

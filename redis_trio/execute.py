@@ -54,7 +54,7 @@ from redis_trio.monitor import observe
 from redis_trio.protocol.reply import NO_REPLY, QUEUED, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
-from redis_trio.transactions import Queued, Transaction, abort
+from redis_trio.transactions import Transaction, abort
 from redis_trio.transactions import end as end_transaction
 
 _NEVER_QUEUED: Final = frozenset(["exec", "discard", "multi", "watch", "quit", "reset", "undo"])
@@ -233,6 +233,12 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         if denial:
             return _reject(client, command, RedisError("NOPERM " + denial))
     if server.gated:
+        if server.counts_clients and not server.client_memory.admit(client, args):
+            return NO_REPLY
+        if server.accounting:
+            no_room = server.eviction.admit(flags)
+            if no_room is not None:
+                return _reject(client, command, no_room)
         server.tracking.make_room()
         if (flags & WRITE or command.fullname == "ping") and not client.obeyed:
             if server.background.denies_writes():
@@ -267,7 +273,7 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
         server.paused_clients[client] = None
         return NO_REPLY
     if transaction is not None and command.fullname not in _NEVER_QUEUED:
-        transaction.queue.append(Queued(command, args, flags))
+        transaction.add(command, args, flags)
         return QUEUED
     return None
 

@@ -25,14 +25,13 @@ from redis_trio import execute
 from redis_trio.acl.users import DENIED_AUTH, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command
-from redis_trio.memory import resident_bytes, system_bytes, table_bytes
+from redis_trio.memory import Figures, allocator_name, system_bytes
 from redis_trio.version import REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.state import ServerState
 
-CLIENT_BYTES: Final = 6000  # of a connection that holds no data: objects, task, parser
 DEFAULT: Final = (
     "server",
     "clients",
@@ -171,13 +170,6 @@ def _server(server: ServerState) -> Lines:
 # -- clients
 
 
-def client_bytes(client: Client) -> int:
-    """Return about what a client takes: itself, its requests and its replies."""
-    connection = client.transport
-    held = sum([len(chunk) for chunk in client.out])
-    return CLIENT_BYTES + connection.query_bytes + connection.pending_bytes + held
-
-
 def _clients(server: ServerState) -> Lines:
     clients = list(server.clients.values())
     waiting = server.waiting
@@ -243,29 +235,24 @@ def _of_scripts(server: ServerState) -> list[str]:
 def _memory(server: ServerState) -> Lines:
     memory = server.memory
     config = server.config
-    used = memory.used_bytes(server.dbs)
-    peak = memory.peak_bytes
-    startup = memory.startup_bytes
-    rss = resident_bytes()
-    clients = sum([client_bytes(client) for client in server.clients.values()])
-    overhead = startup + clients + sum([table_bytes(db) for db in server.dbs])
-    dataset = max(0, used - overhead)
+    found = Figures(server)
+    used, rss = found.used, found.resident
     system = system_bytes()
     return [
         f"used_memory:{used}",
         f"used_memory_human:{human(used)}",
         f"used_memory_rss:{rss}",
         f"used_memory_rss_human:{human(rss)}",
-        f"used_memory_peak:{peak}",
-        f"used_memory_peak_human:{human(peak)}",
-        f"used_memory_peak_perc:{_percent(used, peak)}",
-        f"used_memory_overhead:{overhead}",
-        f"used_memory_startup:{startup}",
-        f"used_memory_dataset:{dataset}",
-        f"used_memory_dataset_perc:{_percent(dataset, max(1, used - startup))}",
-        f"allocator_allocated:{used}",
-        f"allocator_active:{rss}",
-        f"allocator_resident:{rss}",
+        f"used_memory_peak:{found.peak}",
+        f"used_memory_peak_human:{human(found.peak)}",
+        f"used_memory_peak_perc:{_percent(used, found.peak)}",
+        f"used_memory_overhead:{found.overhead}",
+        f"used_memory_startup:{found.startup}",
+        f"used_memory_dataset:{found.dataset}",
+        f"used_memory_dataset_perc:{_percent(found.dataset, found.net)}",
+        f"allocator_allocated:{found.allocated}",
+        f"allocator_active:{found.active}",
+        f"allocator_resident:{found.active}",
         "allocator_muzzy:0",
         f"total_system_memory:{system}",
         f"total_system_memory_human:{human(system)}",
@@ -273,22 +260,22 @@ def _memory(server: ServerState) -> Lines:
         f"maxmemory:{config.maxmemory}",
         f"maxmemory_human:{human(config.maxmemory)}",
         f"maxmemory_policy:{config.maxmemory_policy}",
-        f"allocator_frag_ratio:{rss / used:.2f}",
-        f"allocator_frag_bytes:{max(0, rss - used)}",
+        f"allocator_frag_ratio:{found.active / found.allocated:.2f}",
+        f"allocator_frag_bytes:{found.active - found.allocated}",
         "allocator_rss_ratio:1.00",
         "allocator_rss_bytes:0",
-        "rss_overhead_ratio:1.00",
-        "rss_overhead_bytes:0",
+        f"rss_overhead_ratio:{rss / found.active:.2f}",
+        f"rss_overhead_bytes:{rss - found.active}",
         f"mem_fragmentation_ratio:{rss / used:.2f}",
         f"mem_fragmentation_bytes:{rss - used}",
-        "mem_not_counted_for_evict:0",
-        "mem_replication_backlog:0",
-        "mem_total_replication_buffers:0",
-        "mem_clients_slaves:0",
-        f"mem_clients_normal:{clients}",
+        f"mem_not_counted_for_evict:{found.uncounted}",
+        f"mem_replication_backlog:{found.backlog}",
+        f"mem_total_replication_buffers:{found.buffers}",
+        f"mem_clients_slaves:{found.replicas}",
+        f"mem_clients_normal:{found.normal}",
         "mem_cluster_links:0",
-        f"mem_aof_buffer:{server.aof.buffered}",
-        f"mem_allocator:{'pymalloc' if sys.getallocatedblocks() else 'libc'}",
+        f"mem_aof_buffer:{found.aof}",
+        f"mem_allocator:{allocator_name()}",
         "mem_overhead_db_hashtable_rehashing:0",
         "active_defrag_running:0",
         f"lazyfree_pending_objects:{server.lazyfree.pending_objects}",
@@ -352,6 +339,7 @@ def _persistence(server: ServerState) -> Lines:
 def _stats(server: ServerState) -> Lines:
     stats = server.stats
     rates = server.samples.rates(perf_counter_ns(), server)
+    exceeded_ms = server.eviction.exceeded_ms()
     command_ns = sum([command.ns for command in all_commands(server)])
     denied = server.acl.log.denied
     return [
@@ -375,11 +363,11 @@ def _stats(server: ServerState) -> Lines:
         "expired_stale_perc:0.00",
         f"expired_time_cap_reached_count:{stats.expire_time_cap_reached}",
         f"expire_cycle_cpu_milliseconds:{stats.expire_cycle_ns // 1_000_000}",
-        "evicted_keys:0",
-        "evicted_clients:0",
+        f"evicted_keys:{server.eviction.evicted_keys}",
+        f"evicted_clients:{server.client_memory.evicted}",
         f"evicted_scripts:{0 if server.scripting is None else server.scripting.evicted}",
-        "total_eviction_exceeded_time:0",
-        "current_eviction_exceeded_time:0",
+        f"total_eviction_exceeded_time:{exceeded_ms[0]}",
+        f"current_eviction_exceeded_time:{exceeded_ms[1]}",
         f"keyspace_hits:{stats.keyspace_hits}",
         f"keyspace_misses:{stats.keyspace_misses}",
         f"pubsub_channels:{len(server.pubsub.channels)}",

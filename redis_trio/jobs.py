@@ -38,6 +38,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         UpstreamLink(server),
         FailoverDue(server),
         OwnExpiry(server),
+        Evicting(server),
     ]
 
 
@@ -192,6 +193,24 @@ class OwnExpiry:
         """Delete what has expired."""
         if self._replication.upstream is not None:
             self._replication.upstream.expire_own(KEYS)
+
+
+class Evicting:
+    """Keys are evicted, a slice at a time, while more memory is used than `maxmemory`."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+
+    def next_ms(self) -> int:
+        """Return the present if there is too much."""
+        server = self._server
+        if not server.eviction.under_way:
+            return NEVER
+        return max(server.clock.now_ms, server.pause_until_ms)
+
+    def run(self) -> None:
+        """Evict a slice."""
+        self._server.eviction.evict_slice()
 
 
 class PauseEnd:

@@ -68,7 +68,7 @@ class Samples:
         self.next_ns = now_ns + STEP_NS
         if now_ns >= self._memory_ns:
             self._memory_ns = now_ns + MEMORY_STEP_NS
-            server.memory.note_peak(server.dbs)
+            server.memory.used_bytes()
         server.stats.cron_ns += perf_counter_ns() - now_ns
 
     def rates(self, now_ns: int, server: ServerState) -> Rates:

@@ -18,6 +18,7 @@ from redis_trio.acl.file import load_at_startup
 from redis_trio.acl.users import Acl
 from redis_trio.blocking import Gate, Topic, Waiting
 from redis_trio.client import Client, Transport
+from redis_trio.client_memory import ClientMemory
 from redis_trio.clock import Clock, perf_counter_ns
 from redis_trio.command import (
     FAST,
@@ -30,7 +31,9 @@ from redis_trio.command import (
     rename_command,
 )
 from redis_trio.data.thresholds import Thresholds
+from redis_trio.eviction import Eviction
 from redis_trio.feed import Feed
+from redis_trio.keyspace.account import Account
 from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.latency import LatencyMonitor
@@ -72,6 +75,7 @@ THRESHOLDS: Final = [
     "stream-node-max-entries",
     "hll-sparse-max-bytes",
 ]
+MEMORY_LIMITS: Final = ["maxmemory", "maxmemory-policy", "maxmemory-eviction-tenacity"]
 SLOW_NS: Final = 500_000  # after a command longer than this the clock is read again
 NEVER_NS: Final = (1 << 62) - 1
 
@@ -166,6 +170,9 @@ class ServerState:
       slowlog, slowlog_ns: the slow log, and how long a command takes that is in it.
       latency: of events that took long.
       memory, samples: what INFO tells of memory, and of rates.
+      accounting: whether what keys take is counted, in `account`: there is a maxmemory.
+      eviction: what is done about that.
+      counts_clients: whether what clients take is counted, in `client_memory`.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replication: what it knows of its replicas, or of its primary.
       pauses: until when each purpose holds commands up, and whether all of them or only writes.
@@ -191,6 +198,8 @@ class ServerState:
     """
 
     __slots__ = (
+        "account",
+        "accounting",
         "acl",
         "active_expire",
         "answering",
@@ -200,14 +209,17 @@ class ServerState:
         "background",
         "began_commands",
         "began_ns",
+        "client_memory",
         "clients",
         "clock",
         "commands",
         "config",
+        "counts_clients",
         "cron_paused",
         "current",
         "dbs",
         "dirty",
+        "eviction",
         "executable",
         "feed",
         "gated",
@@ -274,7 +286,12 @@ class ServerState:
         self.port = 0
         self.tls = Tls(config, log)
         self.stats = Stats()
-        self.memory = Memory()
+        self.memory = Memory(self)
+        self.accounting = False
+        self.account = Account(self)
+        self.counts_clients = False
+        self.client_memory = ClientMemory(self)
+        self.eviction = Eviction(self)
         self.samples = Samples()
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor(self)
@@ -344,6 +361,10 @@ class ServerState:
         self._follow_events()
         config.subscribe(THRESHOLDS, self._follow_thresholds)
         self._follow_thresholds()
+        config.subscribe(MEMORY_LIMITS, self.eviction.follow_config)
+        self.eviction.follow_config()
+        config.subscribe("maxmemory-clients", self.client_memory.follow_config)
+        self.client_memory.follow_config()
         load_at_startup(self)
 
     def _follow_config(self) -> None:
@@ -406,6 +427,10 @@ class ServerState:
             for client in clients:
                 client.scheduled = False
                 client.transport.flush()
+                if self.counts_clients:
+                    self.client_memory.count(client)
+        if self.counts_clients:
+            self.client_memory.evict()
         stats = self.stats
         now: i64 = perf_counter_ns()
         elapsed = now - self.began_ns
@@ -430,6 +455,7 @@ class ServerState:
             or self.tracking.is_full()
             or self.aof.error != 0
             or self.background.denies_writes()
+            or self.counts_clients
             or self.replication.is_stale()
         )
         self.guarded = PROTECTED
@@ -504,6 +530,8 @@ class ServerState:
         self.stats.reset()
         self.samples.reset(self)
         self.lazyfree.reset_stats()
+        self.eviction.reset_stats()
+        self.client_memory.evicted = 0
         for command in self.commands.values():
             command.reset_stats()
             if command.subcommands is not None:

@@ -41,13 +41,21 @@ class Transaction:
     Attributes:
       queue: the commands, oldest first.
       aborted: whether one was refused, so that EXEC will refuse all.
+      args_bytes: the size of the arguments, as CLIENT LIST shows it.
     """
 
-    __slots__ = ("aborted", "queue")
+    __slots__ = ("aborted", "args_bytes", "queue")
 
     def __init__(self) -> None:
         self.queue: list[Queued] = []
         self.aborted = False
+        self.args_bytes = 0
+
+    def add(self, command: Command, args: Args, flags: int) -> None:
+        """Queue a command."""
+        self.queue.append(Queued(command, args, flags))
+        for arg in args:
+            self.args_bytes += len(arg) + 8
 
     def flags(self) -> int:
         """Return the flags that any of the commands has."""
@@ -58,10 +66,7 @@ class Transaction:
 
     def memory_bytes(self) -> int:
         """Return the size of the arguments, as CLIENT LIST shows it."""
-        size = 0
-        for queued in self.queue:
-            size += sum([len(arg) + 8 for arg in queued.args])
-        return size
+        return self.args_bytes
 
 
 def end(client: Client) -> None:

@@ -170,6 +170,8 @@ class Transport(client_module.Transport):
                 break
         if client.out:
             client.schedule_write()
+        if server.counts_clients:
+            server.client_memory.count(client)
         return more
 
     def _parse_one(self) -> list[Args]:

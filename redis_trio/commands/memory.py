@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import sys
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import option_name, read_integer
 from redis_trio.command import READONLY, group, key
+from redis_trio.data.expires import KEY_BYTES, NEVER
+from redis_trio.data.sizes import ENTRY_BYTES, string_bytes
 from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.help import declare_help
-from redis_trio.info import client_bytes
+from redis_trio.keyspace.account import deadlines_bytes, places_bytes
 from redis_trio.keyspace.values import memory_bytes
-from redis_trio.memory import DEADLINE_BYTES, ENTRY_BYTES, resident_bytes, table_bytes
+from redis_trio.memory import Figures
 from redis_trio.protocol.reply import OK, Reply, Verbatim
 from redis_trio.protocol.request import Args
 
@@ -33,6 +34,8 @@ SAMPLES: Final = 5
 MEGABYTE: Final = 1024 * 1024
 _SMALL: Final = 5 * MEGABYTE  # with less than that nothing can be said
 _NOTABLE: Final = 10 * MEGABYTE
+_BIG_CLIENT: Final = 200_000
+_SCRIPTS_MAX: Final = 1000
 
 command.container(
     "MEMORY",
@@ -65,7 +68,10 @@ def memory_usage(client: Client, args: Args) -> Reply:
     value = client.db.table.get(name)
     if value is None:
         return None
-    return ENTRY_BYTES + sys.getsizeof(name) + memory_bytes(value, samples)
+    size = ENTRY_BYTES + string_bytes(name) + memory_bytes(value, samples)
+    if client.db.expires.get(name) != NEVER:
+        size += KEY_BYTES
+    return size
 
 
 @command(
@@ -79,51 +85,45 @@ def memory_usage(client: Client, args: Args) -> Reply:
 def memory_stats(client: Client, args: Args) -> Reply:
     """Return names and figures; what this server has no use for is 0."""
     server = client.server
-    used = server.memory.used_bytes(server.dbs)
-    peak = server.memory.peak_bytes
-    startup = server.memory.startup_bytes
-    resident = resident_bytes()
-    clients = sum([client_bytes(other) for other in server.clients.values()])
-    overhead = startup + clients + sum([table_bytes(db) for db in server.dbs])
-    keys = sum([db.table.count for db in server.dbs])
-    dataset = max(0, used - overhead)
+    found = Figures(server)
+    used, resident = found.used, found.resident
     stats: dict[bytes, Reply] = {
-        b"peak.allocated": peak,
+        b"peak.allocated": found.peak,
         b"total.allocated": used,
-        b"startup.allocated": startup,
-        b"replication.backlog": 0,
-        b"clients.slaves": 0,
-        b"clients.normal": clients,
+        b"startup.allocated": found.startup,
+        b"replication.backlog": found.backlog,
+        b"clients.slaves": found.replicas,
+        b"clients.normal": found.normal,
         b"cluster.links": 0,
-        b"aof.buffer": server.aof.buffered,
-        b"lua.caches": 0,
-        b"functions.caches": 0,
+        b"aof.buffer": found.aof,
+        b"lua.caches": found.eval_caches,
+        b"functions.caches": found.function_caches,
     }
     for db in server.dbs:
         if db.table.count:
             stats[b"db.%d" % db.index] = {
-                b"overhead.hashtable.main": db.table.count * ENTRY_BYTES,
-                b"overhead.hashtable.expires": len(db.expires) * DEADLINE_BYTES,
+                b"overhead.hashtable.main": places_bytes(db),
+                b"overhead.hashtable.expires": deadlines_bytes(db),
             }
-    stats[b"overhead.db.hashtable.lut"] = keys * ENTRY_BYTES
+    stats[b"overhead.db.hashtable.lut"] = found.places
     stats[b"overhead.db.hashtable.rehashing"] = 0
-    stats[b"overhead.total"] = overhead
+    stats[b"overhead.total"] = found.overhead
     stats[b"db.dict.rehashing.count"] = 0
-    stats[b"keys.count"] = keys
-    stats[b"keys.bytes-per-key"] = max(0, used - startup) // keys if keys else 0
-    stats[b"dataset.bytes"] = dataset
-    stats[b"dataset.percentage"] = dataset * 100 / max(1, used - startup)
-    stats[b"peak.percentage"] = used * 100 / peak
-    stats[b"allocator.allocated"] = used
-    stats[b"allocator.active"] = resident
-    stats[b"allocator.resident"] = resident
+    stats[b"keys.count"] = found.keys
+    stats[b"keys.bytes-per-key"] = max(0, used - found.startup) // found.keys if found.keys else 0
+    stats[b"dataset.bytes"] = found.dataset
+    stats[b"dataset.percentage"] = found.dataset * 100 / found.net
+    stats[b"peak.percentage"] = used * 100 / found.peak
+    stats[b"allocator.allocated"] = found.allocated
+    stats[b"allocator.active"] = found.active
+    stats[b"allocator.resident"] = found.active
     stats[b"allocator.muzzy"] = 0
-    stats[b"allocator-fragmentation.ratio"] = resident / used
-    stats[b"allocator-fragmentation.bytes"] = max(0, resident - used)
+    stats[b"allocator-fragmentation.ratio"] = found.active / found.allocated
+    stats[b"allocator-fragmentation.bytes"] = found.active - found.allocated
     stats[b"allocator-rss.ratio"] = 1.0
     stats[b"allocator-rss.bytes"] = 0
-    stats[b"rss-overhead.ratio"] = 1.0
-    stats[b"rss-overhead.bytes"] = 0
+    stats[b"rss-overhead.ratio"] = resident / found.active
+    stats[b"rss-overhead.bytes"] = resident - found.active
     stats[b"fragmentation"] = resident / used
     stats[b"fragmentation.bytes"] = resident - used
     return stats
@@ -143,29 +143,42 @@ def memory_doctor(client: Client, args: Args) -> Reply:
 
 
 def _report(server: ServerState) -> str:
-    used = server.memory.used_bytes(server.dbs)
-    if used - server.memory.startup_bytes < _SMALL:
+    found = Figures(server)
+    if found.used - found.startup < _SMALL:
         return "There is so little data that nothing can be said about the memory it takes.\n"
-    found: list[str] = []
-    peak = server.memory.peak_bytes
-    if peak > 1.5 * used:
-        found.append(
+    report: list[str] = []
+    if found.peak > 1.5 * found.used:
+        report.append(
             "Peak: at some time more than 1.5 times as much was used as is now. The process may "
             "keep what it does not need; MEMORY PURGE asks it to give that back.\n"
         )
-    resident = resident_bytes()
-    if resident > 1.4 * used and resident - used > _NOTABLE:
-        found.append(
-            "Resident size: more than 1.4 times what is used. What was freed lies scattered among "
-            "what is used, so that it cannot be given back.\n"
+    if found.active > 1.4 * found.allocated and found.active - found.allocated > _NOTABLE:
+        report.append(
+            "Fragmentation: the allocators hold more than 1.4 times what is used. What was freed "
+            "lies scattered among what is used, so that it cannot be given back.\n"
         )
-    clients = sum([client_bytes(other) for other in server.clients.values()])
-    if clients > 200_000 * max(1, len(server.clients)):
-        found.append(
+    if found.resident > 1.4 * found.active and found.resident - found.active > _NOTABLE:
+        report.append(
+            "Resident size: much of the process is neither data nor free: libraries, or an "
+            "application around the server.\n"
+        )
+    if found.normal > _BIG_CLIENT * max(1, len(server.clients)):
+        report.append(
             "Clients: more than 200 KB each on average. Some send faster than they read; CLIENT "
             "LIST shows which.\n"
         )
-    return "\n".join(found) if found else "Nothing about the memory that is used is unusual.\n"
+    if found.eval_caches + found.function_caches > _NOTABLE or _scripts(server) > _SCRIPTS_MAX:
+        report.append(
+            "Scripts: there are so many that they may have been generated. What differs from one "
+            "to the next belongs into their arguments.\n"
+        )
+    if found.keys and found.used > server.config.maxmemory * 0.95 > 0:
+        report.append("Limit: more than 95% of maxmemory is used.\n")
+    return "\n".join(report) if report else "Nothing about the memory that is used is unusual.\n"
+
+
+def _scripts(server: ServerState) -> int:
+    return 0 if server.scripting is None else len(server.scripting.scripts)
 
 
 @command(
@@ -177,8 +190,9 @@ def _report(server: ServerState) -> str:
     tips="NONDETERMINISTIC_OUTPUT REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:SPECIAL",
 )
 def memory_malloc_stats(client: Client, args: Args) -> Reply:
-    """Return what Redis does without jemalloc."""
-    return b"Stats not supported for the current allocator"
+    """Return in words what malloc and pymalloc have given out; what Redis answers without glibc."""
+    report = client.server.memory.allocator_report()
+    return Verbatim((report or "Stats not supported for the current allocator").encode())
 
 
 @command(

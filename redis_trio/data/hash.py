@@ -13,12 +13,12 @@ Source: Redis t_hash.c.
 
 from __future__ import annotations
 
-import sys
 from itertools import chain, islice
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from redis_trio.data.expires import NEVER
 from redis_trio.data.field_deadlines import FieldDeadlines
+from redis_trio.data.sizes import ENTRY_BYTES, block_bytes, string_bytes
 from redis_trio.data.table import Table
 from redis_trio.data.thresholds import Thresholds
 
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from redis_trio.data.key_set import KeySet
 
 OBJECT_BYTES: Final = 128  # of a hash without fields, of deadlines without any
-ENTRY_BYTES: Final = 38  # of a table for each field, see data/table.py
-DEADLINE_BYTES: Final = 100  # for each field that expires, while there are few of them
-WHEEL_BYTES: Final = 230  # and when there are many, see data/expires.py
+DEADLINE_BYTES: Final = 90  # for each field that expires, while there are few of them
 
 
 class Hash:
@@ -41,13 +39,15 @@ class Hash:
       small: `{field: value}` in the compact encodings, else empty.
       table: the same of a hashtable, else None.
       deadlines: when fields expire, None as long as none was ever to.
+      counted: see keyspace/account.py.
     """
 
-    __slots__ = ("_rest", "deadlines", "small", "table")
+    __slots__ = ("_rest", "counted", "deadlines", "small", "table")
 
     type_name: ClassVar[bytes] = b"hash"
 
     def __init__(self) -> None:
+        self.counted = 0
         self.small: dict[bytes, bytes] = {}
         self.table: Table | None = None
         self.deadlines: FieldDeadlines | None = None
@@ -267,17 +267,18 @@ class Hash:
         table = self.table
         size = OBJECT_BYTES
         if table is None:
-            size += sys.getsizeof(self.small)
+            size += block_bytes(self.small)
             pairs = list(islice(self.small.items(), samples or None))
         else:
             size += ENTRY_BYTES * table.count
             shards = chain.from_iterable(shard.items() for shard in table.shards())
             pairs = cast("list[tuple[bytes, bytes]]", list(islice(shards, samples or None)))
         if pairs:
-            strings = sum([sys.getsizeof(field) + sys.getsizeof(value) for field, value in pairs])
+            strings = sum([string_bytes(field) + string_bytes(value) for field, value in pairs])
             size += strings * len(self) // len(pairs)
         deadlines = self.deadlines
         if deadlines is not None:
-            each = DEADLINE_BYTES if deadlines.many is None else WHEEL_BYTES
-            size += OBJECT_BYTES + each * len(deadlines)
+            many = deadlines.many
+            size += OBJECT_BYTES
+            size += DEADLINE_BYTES * len(deadlines) if many is None else many.memory_bytes()
         return size

@@ -18,7 +18,6 @@ Source: Redis t_list.c listTypeTryConversionRaw; quicklist.c; listpack.c lpEncod
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -27,6 +26,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from redis_trio.data.numbers import parse_integer
+from redis_trio.data.sizes import block_bytes, string_bytes
 from redis_trio.data.thresholds import Thresholds
 
 EMPTY_SIZE: Final = 7  # header and end of a listpack
@@ -181,9 +181,10 @@ class List:
     Attributes:
       count: number of elements.
       quick: whether its encoding is quicklist.
+      counted: see keyspace/account.py.
     """
 
-    __slots__ = ("_fill", "_head", "_row", "_tail", "count", "quick")
+    __slots__ = ("_fill", "_head", "_row", "_tail", "count", "counted", "quick")
 
     type_name: Final = b"list"
 
@@ -194,6 +195,7 @@ class List:
         self._row: deque[Node] | None = None  # all nodes, if there are several
         self._fill: i64 = 0  # list-max-listpack-size when the list became a quicklist
         self.count: i64 = 0
+        self.counted = 0
         self.quick = False
 
     # -- as a value
@@ -248,18 +250,22 @@ class List:
         Args:
           samples: of how many elements the mean size is taken; 0: of all.
         """
-        nodes = self.nodes()
-        total = sys.getsizeof(self)
-        if self._row is not None:
-            total += sys.getsizeof(self._row)
-        for node in nodes:
-            total += sys.getsizeof(node) + sys.getsizeof(node.items)
+        total = block_bytes(self)
+        row = self._row
+        measured = [self._head]
+        if row is not None:
+            total += block_bytes(row)
+            measured = list(islice(row, samples if samples > 0 else None))
+        of_nodes = 0
+        for node in measured:
+            of_nodes += block_bytes(node) + block_bytes(node.items)
+        total += of_nodes * (1 if row is None else len(row)) // len(measured)
         wanted = self.count if samples <= 0 or samples > self.count else samples
         if wanted == 0:
             return total
         size = 0
         for element in self.range(0, wanted - 1):
-            size += sys.getsizeof(element)
+            size += string_bytes(element)
         return total + size * self.count // wanted
 
     def nodes(self) -> list[Node]:

@@ -17,7 +17,6 @@ Source: Redis t_set.c setTypeAddAux, setTypeMaybeConvert, spopWithCountCommand.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from mypy_extensions import i64
 
 from redis_trio.data.numbers import parse_integer
+from redis_trio.data.sizes import block_bytes, string_bytes
 from redis_trio.data.table import Table
 
 if TYPE_CHECKING:
@@ -43,13 +43,17 @@ class Set:
     """A set of bytes; a new one is an empty intset.
 
     Exactly one of the three containers is there.
+
+    Attributes:
+      counted: see keyspace/account.py.
     """
 
-    __slots__ = ("_integers", "_members", "_table")
+    __slots__ = ("_integers", "_members", "_table", "counted")
 
     type_name: ClassVar[bytes] = b"set"
 
     def __init__(self) -> None:
+        self.counted = 0
         self._integers: array[int] | None = array("q")
         self._members: dict[bytes, None] | None = None
         self._table: Table | None = None
@@ -142,17 +146,17 @@ class Set:
         Args:
           samples: 0 for all members.
         """
-        size = sys.getsizeof(self)
+        size = block_bytes(self)
         integers = self._integers
         if integers is not None:
-            return size + sys.getsizeof(integers)
+            return size + block_bytes(integers)
         table = self._table
-        size += sys.getsizeof(self._members) if table is None else table.container_bytes()
+        size += block_bytes(self._members) if table is None else table.container_bytes()
         total = 0
         looked = 0
         for chunk in self.chunks():
             for member in chunk:
-                total += sys.getsizeof(member)
+                total += string_bytes(member)
                 looked += 1
                 if looked == samples:
                     return size + total * len(self) // looked

@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import copysign
-from sys import getsizeof
 from typing import ClassVar, Final, cast
 
 from mypy_extensions import i64
 
 from redis_trio.data.block_index import Bounds, Counts, is_before
+from redis_trio.data.sizes import ENTRY_BYTES, FLOAT_BYTES, block_bytes, string_bytes
 from redis_trio.data.sorted_range import LexRange as LexRange
 from redis_trio.data.sorted_range import ScoreRange as ScoreRange
 from redis_trio.data.table import Table
@@ -54,14 +54,16 @@ class SortedSet:
     Attributes:
       count: number of members.
       table: `{member: score}` while the encoding is skiplist, else None. Do not change it.
+      counted: see keyspace/account.py.
     """
 
-    __slots__ = ("_bounds", "_counts", "_members", "_scores", "_small", "count", "table")
+    __slots__ = ("_bounds", "_counts", "_members", "_scores", "_small", "count", "counted", "table")
 
     type_name: ClassVar[bytes] = b"zset"
 
     def __init__(self) -> None:
         self.count: i64 = 0
+        self.counted = 0
         self.table: Table | None = None
         self._small: dict[bytes, object] | None = {}
         self._scores: list[list[object]] = [[]]
@@ -120,21 +122,21 @@ class SortedSet:
         Args:
           samples: how many members are measured for the mean size of one, 0: all.
         """
-        size = getsizeof(self) + getsizeof(self._scores) + getsizeof(self._members)
+        size = block_bytes(self) + block_bytes(self._scores) + block_bytes(self._members)
         blocks: int = len(self._members)
         measured = blocks if samples == 0 else min(blocks, samples)
         of_blocks = 0
         for i in range(measured):
-            of_blocks += getsizeof(self._members[i]) + getsizeof(self._scores[i])
+            of_blocks += block_bytes(self._members[i]) + block_bytes(self._scores[i])
         size += of_blocks * blocks // measured
         if self._small is not None:
-            size += getsizeof(self._small)
+            size += block_bytes(self._small)
         else:
-            size += 38 * self.count  # of an entry of a Table, on average
+            size += ENTRY_BYTES * self.count
         of_members = seen = 0
         for members in self._members:
             for member in members:
-                of_members += getsizeof(member) + getsizeof(1.0)
+                of_members += string_bytes(member) + FLOAT_BYTES
                 seen += 1
                 if seen == samples:
                     return size + of_members * self.count // seen

@@ -20,7 +20,6 @@ Source: Redis t_stream.c streamAppendItem, streamTrim, streamIteratorRemoveEntry
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -29,6 +28,7 @@ from mypy_extensions import i64
 
 from redis_trio.data.numbers import INTEGER_MAX, INTEGER_MIN, parse_integer
 from redis_trio.data.radix_tree import count_tree_nodes
+from redis_trio.data.sizes import block_bytes, string_bytes
 from redis_trio.data.stream_id import MAX_ID, ZERO_ID, StreamId
 
 if TYPE_CHECKING:
@@ -281,11 +281,11 @@ class Node:
 
     def memory_bytes(self) -> int:
         """Return how much memory the node takes."""
-        size = sys.getsizeof(self) + sys.getsizeof(self.data) + sys.getsizeof(self._words)
+        size = block_bytes(self) + block_bytes(self.data) + block_bytes(self._words)
         for field in self._words:
-            size += sys.getsizeof(field)
+            size += string_bytes(field)
         for part in (self.ms, self.seq, self.offsets):
-            size += sys.getsizeof(part)
+            size += block_bytes(part)
         return size
 
 
@@ -314,9 +314,11 @@ class Stream:
       entries_added: how many entries were added, ever; 64 bits, shown with a sign.
       nodes: the entries. Only the first node can be empty (see `trim_before`).
       groups: by name, in the order of their creation; Redis shows them by name.
+      counted: see keyspace/account.py.
     """
 
     __slots__ = (
+        "counted",
         "entries_added",
         "first_id",
         "groups",
@@ -329,6 +331,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.type_name = b"stream"
+        self.counted = 0
         self.length: i64 = 0
         self.first_id: StreamId = ZERO_ID
         self.last_id: StreamId = ZERO_ID
@@ -641,7 +644,7 @@ class Stream:
     def memory_bytes(self, samples: int) -> int:
         """Return about how much memory the stream takes; of `samples` nodes exactly, 0: of all."""
         nodes = self.nodes
-        size = sys.getsizeof(self) + sys.getsizeof(nodes) + sys.getsizeof(self.groups)
+        size = block_bytes(self) + block_bytes(nodes) + block_bytes(self.groups)
         if nodes:
             sampled = nodes[:samples] if samples else nodes
             sampled_size = 0
@@ -649,5 +652,5 @@ class Stream:
                 sampled_size += node.memory_bytes()
             size += sampled_size * len(nodes) // len(sampled)
         for name, group in self.groups.items():
-            size += sys.getsizeof(name) + group.memory_bytes(samples)
+            size += string_bytes(name) + group.memory_bytes(samples)
         return size

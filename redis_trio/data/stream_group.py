@@ -16,12 +16,12 @@ Source: Redis stream.h, t_stream.c.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
 from redis_trio.data.numbers import INTEGER_MAX, INTEGER_MIN
+from redis_trio.data.sizes import block_bytes, string_bytes
 from redis_trio.data.stream_id import ZERO_ID, StreamId
 
 if TYPE_CHECKING:
@@ -401,14 +401,14 @@ class Group:
 
         All pending entries take the same, and each stands in two lists.
         """
-        size = sys.getsizeof(self) + sys.getsizeof(self.consumers)
+        size = block_bytes(self) + block_bytes(self.consumers)
         if self.pending.count:
-            size += (sys.getsizeof(self.pending.first()) + 2 * _POINTER) * self.pending.count
+            size += (block_bytes(self.pending.first()) + 2 * _POINTER) * self.pending.count
         sampled = 0
         sampled_size = 0
         for consumer in self.consumers.values():
-            sampled_size += sys.getsizeof(consumer) + sys.getsizeof(consumer.name)
-            sampled_size += sys.getsizeof(consumer.pending) + sys.getsizeof(consumer.pending.chunks)
+            sampled_size += block_bytes(consumer) + string_bytes(consumer.name)
+            sampled_size += block_bytes(consumer.pending) + block_bytes(consumer.pending.chunks)
             sampled += 1
             if sampled == samples:
                 break

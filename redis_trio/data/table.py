@@ -101,6 +101,17 @@ class Table:
             if slot >> self._depths[slot] == 0:
                 yield self.directory[slot]
 
+    def some_shards(self, count: int) -> list[Shard]:
+        """Return about `count` shards, spread evenly over the table; all if there are no more."""
+        size = len(self.directory)
+        if count >= size:
+            return list(self.shards())
+        found: dict[int, Shard] = {}
+        for i in range(count):
+            slot = i * size // count
+            found[slot & ((1 << self._depths[slot]) - 1)] = self.directory[slot]
+        return list(found.values())
+
     def keys(self) -> Iterator[bytes]:
         """Iterate over the keys. The table must not change meanwhile."""
         for shard in self.shards():
@@ -131,6 +142,27 @@ class Table:
                 return next(islice(shard, place, None))
             place -= len(shard)
         raise LookupError("the table is empty")
+
+    def sample(self, count: int, rng: Random) -> list[bytes]:
+        """Return up to `count` different keys that stand side by side by hash, in O(1).
+
+        They are all of one shard, evenly spread over the times at which its keys came. Every key
+        is as likely as any other where shards are equally long.
+        """
+        directory = self.directory
+        size = len(directory)
+        for _ in range(100):
+            slot = int(rng.random() * size)
+            shard = directory[slot]
+            length = len(shard)
+            if length and slot >> self._depths[slot] == 0:
+                keys = list(shard)
+                if length <= count:
+                    return keys
+                start = rng.random()
+                step = length / count
+                return [keys[int((i + start) * step)] for i in range(count)]
+        return [self.random_key(rng)] if self.count else []
 
     def pop_random(self, rng: Random) -> bytes:
         """Remove a key, each with the same probability, and return it; as `random_key`."""

@@ -53,11 +53,21 @@ class Database:
       expires: when keys expire.
       field_expires: `{key: about when the first of its fields expires}`, never too late.
       access: when keys were last accessed.
+      data_bytes: what keys and values take, while that is counted; see keyspace/account.py.
       saving: the snapshot in which the keys are being saved, None if there is none. It has to be
         told of a key before anything about it changes.
     """
 
-    __slots__ = ("access", "expires", "field_expires", "index", "saving", "server", "table")
+    __slots__ = (
+        "access",
+        "data_bytes",
+        "expires",
+        "field_expires",
+        "index",
+        "saving",
+        "server",
+        "table",
+    )
 
     def __init__(self, server: ServerState, index: int) -> None:
         self.server = server
@@ -66,6 +76,7 @@ class Database:
         self.expires = Expires(server.clock.now_ms)
         self.field_expires = Expires(server.clock.now_ms)
         self.access = self._new_access()
+        self.data_bytes = 0
         self.saving: Source | None = None
 
     # -- looking
@@ -111,10 +122,16 @@ class Database:
         if value is not None:
             if self.expires.when.count and self._expire_before_write(key):
                 return None
+            server = self.server
             if self.saving is not None:
+                original = value
                 value = self.saving.before_change(key, value)
-            if not self.server.no_touch:
-                self.access.touch(key, self.server.clock.now_ms)
+                if server.accounting:
+                    server.account.replaced_by_copy(original, value)
+            if server.accounting:
+                server.account.touch(self, value)
+            if not server.no_touch:
+                self.access.touch(key, server.clock.now_ms)
         return value
 
     def peek(self, key: bytes) -> object:
@@ -146,6 +163,8 @@ class Database:
         server = self.server
         if self.saving is not None:
             self.saving.before_delete(key)
+        if server.accounting:
+            server.account.store(self, key, value)
         if self.table.set(key, value):
             self.access.touch(key, server.clock.now_ms)
             if server.listening:
@@ -162,6 +181,8 @@ class Database:
         Args:
           when_ms: its deadline, NEVER if it has none.
         """
+        if self.server.accounting:
+            self.server.account.store(self, key, value)
         self.table.set(key, value)
         if when_ms != NEVER:
             self.expire_at(key, when_ms)
@@ -169,6 +190,8 @@ class Database:
 
     def overwrite(self, key: bytes, value: object) -> None:
         """Store another string under a key that `lookup_write` has just found."""
+        if self.server.accounting:
+            self.server.account.store(self, key, value)
         table = self.table
         table.directory[hash(key) & table.mask][key] = value
 
@@ -206,6 +229,8 @@ class Database:
             if self.field_expires.when.count:
                 self.field_expires.remove(key)
             self.access.forget(key)
+            if self.server.accounting:
+                self.server.account.remove(self, key, value)
         return value
 
     # -- deadlines
@@ -325,16 +350,20 @@ class Database:
 
     def _new_access(self) -> AccessTimes:
         access = AccessTimes(self.server.clock.now_ms)
-        if self.server.config.maxmemory_policy.endswith("-lfu"):
+        policy: str = self.server.config.maxmemory_policy
+        if policy.endswith("-lfu"):
             access.frequencies = Frequencies(self.server)
+        access.keep_all(policy.endswith("-lru"))
         return access
 
     def policy_changed(self) -> None:
-        """Begin, or end, to count accesses, by what the eviction policy is now."""
-        if not self.server.config.maxmemory_policy.endswith("-lfu"):
+        """Keep what the eviction policy asks for: how often keys are accessed, or when exactly."""
+        policy: str = self.server.config.maxmemory_policy
+        if not policy.endswith("-lfu"):
             self.access.frequencies = None
         elif self.access.frequencies is None:
             self.access.frequencies = Frequencies(self.server)
+        self.access.keep_all(policy.endswith("-lru"))
 
     def swap_with(self, other: Database) -> None:
         """Exchange all keys with another database's, as SWAPDB does. Clients stay."""
@@ -343,6 +372,8 @@ class Database:
         self.field_expires, other.field_expires = other.field_expires, self.field_expires
         self.access, other.access = other.access, self.access
         self.saving, other.saving = other.saving, self.saving
+        self.server.account.settle()
+        self.data_bytes, other.data_bytes = other.data_bytes, self.data_bytes
 
     def flush(self) -> int:
         """Remove every key, in O(1): they are freed later; return how many there were."""
@@ -355,6 +386,8 @@ class Database:
             self.expires = Expires(now_ms)
             self.field_expires = Expires(now_ms)
             self.access = self._new_access()
+            self.server.account.settle()
+            self.data_bytes = 0
             saving = self.saving
             self.saving = None
             if saving is None:

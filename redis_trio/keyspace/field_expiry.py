@@ -49,6 +49,8 @@ def expire_field(db: Database, key: bytes, value: Hash, field: bytes, fires: boo
     if server.pause_until_ms <= now_ms:
         if db.saving is not None:
             db.saving.before_expiry(key, value)
+        if server.accounting:
+            server.account.touch(db, value)
         delete_field(db, key, value, field)
         if fires:
             db.notify(key, HASH, "hexpired")
@@ -96,6 +98,8 @@ def _expire_slice(db: Database, key: bytes, value: Hash, limit: int, alone: bool
     feed = db.server.feed
     if db.saving is not None:
         db.saving.before_expiry(key, value)
+    if db.server.accounting:
+        db.server.account.touch(db, value)
     due = [] if deadlines is None else deadlines.pop_due(db.server.clock.now_ms, limit)
     for field in due:
         delete_field(db, key, value, field)

@@ -9,9 +9,9 @@ Source: Redis db.c getObjectTypeName.
 
 from __future__ import annotations
 
-import sys
 from typing import Final, Protocol, cast
 
+from redis_trio.data.sizes import block_bytes
 from redis_trio.data.string import SHARED_INTEGERS, string_encoding
 
 SHARED_REFCOUNT: Final = 2**31 - 1
@@ -23,9 +23,11 @@ class Collection(Protocol):
 
     Attributes:
       type_name: one of TYPE_NAMES.
+      counted: for how many bytes it stands in the account of memory (keyspace/account.py).
     """
 
     type_name: bytes
+    counted: int
 
     def encoding(self) -> bytes:
         """Return what OBJECT ENCODING answers."""
@@ -94,7 +96,7 @@ def copy_value(value: object) -> object:
 def memory_bytes(value: object, samples: int) -> int:
     """Return about how much memory a value takes; see `Collection.memory_bytes`."""
     if isinstance(value, (bytes, bytearray)):
-        return sys.getsizeof(value)
+        return block_bytes(value)
     return collection(value).memory_bytes(samples)
 
 

@@ -341,6 +341,9 @@ def test_an_expired_value_of_many_elements_is_freed_later(
         def free_some(self, limit: int) -> int:
             return 0
 
+        def memory_bytes(self, samples: int) -> int:
+            return 1000
+
     client.db.set(b"k", Members())
     run("PEXPIRE k 10")
     time.advance(1)

@@ -51,6 +51,9 @@ class Members:
         del self.members[:limit]
         return before - len(self.members)
 
+    def memory_bytes(self, samples: int) -> int:
+        return 64 * len(self.members)
+
 
 def error(reply: Reply) -> str:
     assert isinstance(reply, RedisError), reply

@@ -11,6 +11,7 @@ from redis_trio import __version__
 from redis_trio.client import Client
 from redis_trio.command import HISTOGRAM_BITS, Command
 from redis_trio.info import all_commands, build_kind, human, percentile
+from redis_trio.eviction import OWN_BYTES
 from redis_trio.memory import Memory, mean_block, resident_bytes
 from redis_trio.protocol.reply import OK, RedisError, Verbatim
 from redis_trio.samples import STEP_NS, WINDOW_NS, Samples
@@ -133,12 +134,13 @@ def test_used_memory_grows_and_shrinks_with_the_data(run: Run, state: ServerStat
 
 
 def test_small_values_are_told_from_large_ones_in_used_memory(state: ServerState) -> None:
-    memory = Memory()
+    memory = Memory(state)
+    memory.owns_process = True
     table = state.dbs[0].table
     for number in range(20000):
         table.set(b"key:%07d" % number, b"%010d" % number)
     assert mean_block(state.dbs) == 48
-    used = memory.used_bytes(state.dbs) - memory.startup_bytes
+    used = memory.used_bytes() - OWN_BYTES
     assert used == pytest.approx(20000 * (2 * 48 + 38), rel=0.35)
     assert 0 < used < resident_bytes()
 
