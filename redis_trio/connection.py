@@ -220,6 +220,7 @@ class StreamConnection(Connection):
         self._stream = stream
         self._turns = turns
         self._greet = greet
+        self._has_shaken = False
         self._output = trio.Event()
         self._resumed = trio.Event()
         self.transport = StreamTransport(server, self.attend, self._wake_sender, self._go_on)
@@ -247,11 +248,8 @@ class StreamConnection(Connection):
                 nursery.cancel_scope.cancel()
         finally:
             transport.broken = True
-            if isinstance(self._stream, trio.SSLStream):
-                with trio.move_on_after(GOODBYE_S):
-                    await self._stream.aclose()
-            else:
-                await trio.aclose_forcefully(self._stream)
+            await self._say_goodbye()
+            await trio.aclose_forcefully(self._stream)
 
     async def _shake_hands(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         """Do the handshake; a connection where that fails is over."""
@@ -272,9 +270,20 @@ class StreamConnection(Connection):
         finally:
             self._interrupt = None
         if not self._ended and self._greet is not None:
+            self._has_shaken = True
             self.server.begin()
             self._greet(self)
             self.server.end()
+
+    async def _say_goodbye(self) -> None:
+        """Tell a peer with TLS that nothing more comes, and listen for the same from it."""
+        if self._has_shaken and isinstance(self._stream, trio.SSLStream):
+            with trio.move_on_after(GOODBYE_S):
+                try:
+                    tcp, _ = await self._stream.unwrap()
+                except (trio.BrokenResourceError, trio.BusyResourceError):
+                    return  # it was cancelled in the middle of something, or is gone
+                await trio.aclose_forcefully(tcp)
 
     async def _receive(self) -> None:
         """Read and run until the peer ends its side or the connection is closed."""

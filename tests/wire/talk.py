@@ -28,9 +28,12 @@ class Talk:
         await self.stream.send_all(data)
 
     async def send_eof(self) -> None:
-        """Send no more."""
-        assert isinstance(self.stream, trio.abc.HalfCloseableStream)
-        await self.stream.send_eof()
+        """Send no more; with TLS, without a word of it, as clients do that just close."""
+        stream = self.stream
+        if isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        assert isinstance(stream, trio.abc.HalfCloseableStream)
+        await stream.send_eof()
 
     async def reply(self) -> Reply:
         """Wait for the next reply. Errors: EOFError if the server closed the connection."""

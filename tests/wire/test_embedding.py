@@ -306,7 +306,7 @@ async def test_protected_mode_refuses_other_machines_while_there_is_no_password(
 
         async def dial_from_elsewhere(server: RedisServer) -> trio.SocketStream:
             stream = await dial(*listener.getsockname())
-            server._connected(listener.accept()[0], ("192.0.2.1", 4711))
+            server._connected(listener.accept()[0], ("192.0.2.1", 4711), "tcp")
             return stream
 
         async with open_redis() as server:
