@@ -165,7 +165,10 @@ class SocketConnection(Connection):
     async def _drain(self) -> None:
         while True:
             await trio.lowlevel.wait_writable(self.sock)
-            if self.transport.send_backlog():
+            sent_all = self.transport.send_backlog()
+            if self.client.server.counts_clients:
+                self.client.server.client_memory.count(self.client)
+            if sent_all:
                 return
 
 
@@ -400,5 +403,7 @@ class StreamConnection(Connection):
                     return
                 backlog.popleft()
                 transport.backlog_bytes -= len(chunk)
+                if self.client.server.counts_clients:
+                    self.client.server.client_memory.count(self.client)
             if transport.eof or self.client.close_after_reply:
                 self.attend()
