@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
 from redis_trio.persistence.loading import Slices, load_at_once
+from redis_trio.persistence.rdb_cursor import UNKNOWN
 from redis_trio.persistence.rdb_format import COMPATIBLE_VERSION, VERSION, RdbError
 from redis_trio.persistence.rdb_reader import NO_DEADLINE, Entry, RdbReader
 from redis_trio.persistence.rdb_writer import RdbWriter
@@ -177,7 +178,7 @@ class LoadOptions:
     """How a file is loaded.
 
     Attributes:
-      size: of the file, in bytes.
+      size: of the file, in bytes; 0 if that is not known.
       is_preamble: it is the base of an append-only file: what has expired is loaded too, for the
         commands behind it may not have known that.
       replaces: whether a key may be there already, and is replaced.
@@ -215,7 +216,7 @@ class Loader:
         self._options = options
         self._reader = RdbReader(
             server.thresholds,
-            size=options.size,
+            size=options.size or UNKNOWN,
             check_sum=server.config.rdbchecksum and server.persistence.check_sums,
         )
         self._dbs = server.dbs if options.dbs is None else options.dbs
