@@ -24,6 +24,7 @@ from redis_trio.transactions import Queued, Transaction, end, sees_expired, unwa
 if TYPE_CHECKING:
     from redis_trio.blocking import Block
     from redis_trio.client import Client
+    from redis_trio.command import Command
 
 command = group("transactions")
 
@@ -125,12 +126,17 @@ class _Execution(Work):
             end(client)
 
 
-def _refusal(client: Client, queued: Queued) -> RedisError | None:
-    """Return the error for a command that the user may not run any more, None if it may."""
+def _refusal(client: Client, queued: Queued, own: Command | None) -> RedisError | None:
+    """Return the error for a command that the user may not run any more, None if it may.
+
+    Args:
+      own: EXEC, which the log of refusals names.
+    """
     acl = client.server.acl
     denied = acl.check(client.user, queued.command, queued.args)
     if denied == ALLOWED:
         return None
+    client.command = own
     acl.refused(client, denied, queued.command, queued.args, "multi")
     client.server.count_error("NOPERM")
     return RedisError(
@@ -143,10 +149,11 @@ def _run(client: Client, transaction: Transaction) -> Reply:
     """Run the commands of a transaction and return their replies."""
     replies: list[Reply] = []
     resp = client.resp
+    own = client.command
     for queued in transaction.queue:
         client.command = queued.command
         sent = len(client.out)
-        reply = _refusal(client, queued) or call(client, queued.command, queued.args)
+        reply = _refusal(client, queued, own) or call(client, queued.command, queued.args)
         if reply is NO_REPLY:  # what SUBSCRIBE has pushed stands in its place
             reply = Encoded(b"".join(client.out[sent:]))
             del client.out[sent:]
