@@ -1,7 +1,8 @@
 """The examples of README.md and docs/: they run, and what they show is what happens.
 
 - `python` blocks are programs; a `text` block behind one is what it prints. Functions in them that
-  are called test_* are run, under virtual time if they ask for autojump_clock.
+  are called test_* are run, under virtual time if they ask for autojump_clock. Blocks with tests
+  that ask for a fixture of the plugin, or with a TestCase, are run by pytest.
 - `redis` blocks are sessions of redis-cli, all blocks of a page one session.
 - `sh` blocks: every command line of redis-trio is one the program understands, every nox session
   is one of noxfile.py's.
@@ -37,6 +38,9 @@ from redis_trio.state import ServerState
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.rst"))]
 
+pytest_plugins = ["pytester"]
+
+_TESTS = re.compile(r"def test_\w+\(redis_|TestCase")
 _MARKDOWN = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _RST = re.compile(r"^( *)\.\. code-block:: (\w+)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 
@@ -68,7 +72,7 @@ def programs() -> list[tuple[Example, str | None]]:
     """Return the Python examples, each with what it is said to print."""
     found = []
     for example, behind in zip(EXAMPLES, [*EXAMPLES[1:], None], strict=True):
-        if example.language == "python":
+        if example.language == "python" and not _TESTS.search(example.text):
             has_output = behind and behind.page == example.page and behind.language == "text"
             found.append((example, behind.text if behind and has_output else None))
     return found
@@ -91,6 +95,17 @@ def test_a_program_runs_and_prints_what_is_said(example: Example, printed: str |
                 )
     if printed is not None:
         assert output.getvalue() == printed
+
+
+def test_the_tests_in_examples_pass(pytester: pytest.Pytester) -> None:
+    tests = [example for example in EXAMPLES if _TESTS.search(example.text)]
+    modules = {f"test_{number}": example.text for number, example in enumerate(tests)}
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(**modules)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    count = sum(len(re.findall(r"def test_", text)) for text in modules.values())
+    assert count >= 5
+    result.assert_outcomes(passed=count)
 
 
 def shown(reply: Reply) -> str:
