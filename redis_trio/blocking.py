@@ -103,6 +103,10 @@ class Block:
         self.has_begun = has_begun
         self.may_end = True
 
+    def late_reply(self) -> Reply:
+        """Return the reply when the time is over."""
+        return self.on_timeout
+
 
 def block_on_keys(
     client: Client,
@@ -189,7 +193,7 @@ class Waiter:
                         return self.mailbox.receive_nowait()
                     raise
             self.count()
-            return self.block.on_timeout
+            return self.block.late_reply()
         finally:
             self.cancel()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from redis_trio.command import Command
     from redis_trio.keyspace.database import Database
     from redis_trio.pubsub import Subscriptions
+    from redis_trio.replication.replica import Replica
     from redis_trio.state import ServerState
     from redis_trio.tracking import Tracking
     from redis_trio.transactions import Transaction
@@ -41,6 +42,7 @@ REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
 REPLY_SKIP_NEXT: Final = 2
 REPLY_SKIP: Final = 3
+REPLY_REPLICA: Final = 4  # nothing was said: a replica is answered nothing
 
 
 CLIENT_BYTES: Final = 6000
@@ -79,6 +81,12 @@ class Transport:
 
     def trust(self, authenticated: bool) -> None:
         """Parse what follows within the limits for clients that are authenticated, or are not."""
+
+    def delay(self) -> None:
+        """Have the kernel collect output before it sends it (repl-disable-tcp-nodelay)."""
+
+    def pull(self) -> None:
+        """Send what there is for a replica, as far as the peer takes it (replication/replica.py)."""
 
     @property
     def events(self) -> str:
@@ -143,6 +151,8 @@ class Client:
       transaction: what it has queued since MULTI.
       watched: `{(database, key): whether it had expired by then}`; `dirty` once one has changed.
       waiter: what it is blocked on.
+      replica: what it has said of itself as a replica, None if nothing.
+      write_offset: that of replication behind its last write.
       counted_bytes: for how much memory it counts, see client_memory.py.
       close_reason: for the log.
     """
@@ -176,6 +186,7 @@ class Client:
         "no_touch",
         "obeyed",
         "out",
+        "replica",
         "reply_mode",
         "resp",
         "scheduled",
@@ -188,6 +199,7 @@ class Client:
         "user",
         "waiter",
         "watched",
+        "write_offset",
     )
 
     def __init__(self, server: ServerState, transport: Transport, client_id: int) -> None:
@@ -227,6 +239,8 @@ class Client:
         self.no_evict = False
         self.no_touch = False
         self.obeyed = False
+        self.replica: Replica | None = None
+        self.write_offset: i64 = 0
         self.net_in: i64 = 0
         self.net_out: i64 = 0
         self.commands_processed: i64 = 0
@@ -237,7 +251,17 @@ class Client:
         """Its class in CLIENT LIST TYPE and CLIENT KILL TYPE: normal, replica, pubsub, master."""
         if self.is_master:
             return "master"
+        if self.replica is not None and self.replica.is_attached:
+            return "replica"
         return "normal" if self.subscriptions is None else "pubsub"
+
+    @property
+    def pending_output(self) -> int:
+        """Bytes that its peer has not taken yet; those of a replica are in the backlog."""
+        replica = self.replica
+        if replica is not None and replica.is_attached:
+            return replica.pending_bytes
+        return self.transport.pending_bytes
 
     @property
     def must_authenticate(self) -> bool:
@@ -268,6 +292,7 @@ class Client:
             or self.transaction is not None
             or self.subscriptions is not None
             or self.monitoring
+            or self.replica is not None
             or (self.tracking is not None and self.tracking.caching)
         )
 
@@ -324,7 +349,20 @@ class Client:
         self.out.append(encode_error(message))
 
     def _wants_reply(self) -> bool:
+        if self.reply_mode == REPLY_REPLICA:
+            self._answered_replica()
         return self.reply_mode == REPLY_SKIP_NEXT
+
+    def _answered_replica(self) -> None:
+        """Close the connection of a replica that has asked for something."""
+        if self.halted & CLOSING:
+            return
+        self.server.log.warning(
+            "Replica generated a reply to command '%s', disconnecting it: %s",
+            "<unknown>" if self.command is None else self.command.fullname,
+            self.addr,
+        )
+        self.close()
 
     def push(self, items: Push) -> None:
         """Send something that is no reply, whatever CLIENT REPLY said."""
@@ -395,4 +433,6 @@ class Client:
         server.end_monitor(self)
         server.over_soft_limit.pop(self, None)
         server.client_memory.forget(self)
+        server.replication.waiting.pop(self, None)
+        server.replication.detach(self)
         server.tracking.disable(self)

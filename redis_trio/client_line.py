@@ -19,6 +19,8 @@ def _flags(client: Client) -> str:
     flags = ""
     if client.monitoring:
         flags += "O"
+    elif client.kind == "replica":
+        flags += "S"
     if client.is_master:
         flags += "M"
     if client.subscriptions is not None:
@@ -87,6 +89,8 @@ def client_line(client: Client, running: Args | None) -> str:
     last = client.command
     transaction = client.transaction
     own = client.subscriptions
+    reader = None if client.replica is None else client.replica.reader
+    blocks = 0 if reader is None else reader.block_count
     user = "(superuser)" if client.user is None else error_text(client.user.name)
     subscribed = (
         (0, 0, 0)
@@ -104,7 +108,7 @@ def client_line(client: Client, running: Args | None) -> str:
         f" qbuf={query_bytes} qbuf-free={room} argv-mem={args_bytes}"
         f" multi-mem={0 if transaction is None else transaction.memory_bytes()} rbs=0 rbp=0"
         f" obl={sum([len(chunk) for chunk in client.out])}"
-        f" oll={transport.pending_chunks} omem={transport.pending_bytes}"
+        f" oll={transport.pending_chunks + blocks} omem={client.pending_output}"
         f" tot-mem={client.memory_bytes() + running_bytes}"
         f" events={transport.events}"
         f" cmd={'NULL' if last is None else last.fullname} user={user}"

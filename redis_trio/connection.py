@@ -392,7 +392,7 @@ class StreamConnection(Connection):
         while True:
             await self._output.wait()
             self._output = trio.Event()
-            while backlog:
+            while backlog or transport.refill():
                 chunk = backlog[0]
                 try:
                     await self._stream.send_all(chunk)

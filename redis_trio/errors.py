@@ -45,6 +45,7 @@ SAME_OBJECT: Final = "ERR source and destination objects are the same"
 NOAUTH: Final = "NOAUTH Authentication required."
 OVERFLOW: Final = "ERR increment or decrement would overflow"
 STRING_TOO_LONG: Final = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+NOREPLICAS: Final = "NOREPLICAS Not enough good replicas to write."
 SAVE_ERROR: Final = (
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
     "disk. Commands that may modify the data set are disabled, because this instance is configured "

@@ -21,7 +21,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from redis_trio.blocking import Block, Line, Topic, Waiter, unpause_if_due
-from redis_trio.client import BLOCKED, PAUSED, Client
+from redis_trio.client import BLOCKED, PAUSED, REPLY_REPLICA, Client
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import (
     ALLOW_BUSY,
@@ -43,6 +43,7 @@ from redis_trio.errors import (
     AOF_ERROR,
     MASTERDOWN,
     NOAUTH,
+    NOREPLICAS,
     READONLY_REPLICA,
     SAVE_ERROR,
     RedisError,
@@ -111,7 +112,8 @@ def run(client: Client, command: Command, args: Args) -> Reply:
             return _call_without_touching(client, command, args)
     reply = call(client, command, args)
     if server.feed.active:  # each request is a unit of its own
-        server.feed.flush(command.flags & TOUCHES_ARBITRARY_KEYS != 0)
+        if server.feed.flush(command.flags & TOUCHES_ARBITRARY_KEYS != 0):
+            client.write_offset = server.replication.offset
     return reply
 
 
@@ -246,6 +248,8 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
             if server.aof.error:
                 reason = os.strerror(server.aof.error)
                 return _reject(client, command, RedisError(AOF_ERROR + reason))
+        if flags & WRITE and server.replication.denies_writes():
+            return _reject(client, command, RedisError(NOREPLICAS))
     replication = server.replication
     if flags & WRITE and not client.obeyed and replication.is_read_only():
         return _reject(client, command, RedisError(READONLY_REPLICA))
@@ -262,10 +266,12 @@ def admit(client: Client, command: Command, args: Args) -> Reply:
     if server.script_is_slow and not flags & ALLOW_BUSY:
         assert server.scripting is not None
         return _reject(client, command, server.scripting.busy_error())
-    if client.monitoring and flags & (READONLY | WRITE | MAY_REPLICATE):
+    is_replica = client.reply_mode == REPLY_REPLICA
+    if (client.monitoring or is_replica) and flags & (READONLY | WRITE | MAY_REPLICATE):
         return _reject(client, command, RedisError("ERR Replica can't interact with the keyspace"))
     if (
         server.pause_until_ms
+        and not is_replica
         and not unpause_if_due(server)
         and (server.pause_all or flags & (WRITE | MAY_REPLICATE))
     ):
@@ -436,8 +442,8 @@ def finish(waiter: Waiter, began_ns: int) -> None:
     server.last_ns = began_ns
     client.command = waiter.command
     reply = call(client, waiter.command, waiter.args)
-    if server.feed.active:
-        server.feed.flush()
+    if server.feed.active and server.feed.flush():
+        client.write_offset = server.replication.offset
     server.current = None
     client.waiter = own
     if waits:

@@ -154,8 +154,8 @@ class Feed:
         self._pending = pending
         self._mixed = True  # which is looked up then
 
-    def flush(self, scattered: bool = False) -> None:
-        """End the unit: send what it changed.
+    def flush(self, scattered: bool = False) -> bool:
+        """End the unit: send what it changed; return whether that was anything.
 
         Args:
           scattered: its effects are no transaction, however many they are: a command has come
@@ -163,7 +163,7 @@ class Feed:
         """
         pending = self._pending
         if not pending:
-            return
+            return False
         self._pending = []
         replication = self._replication
         commands = [encode_command(effect[1]) for effect in pending]
@@ -177,16 +177,17 @@ class Feed:
                 for listener in self._listeners:
                     listener(data)
         if replication.upstream is not None:
-            return
+            return True
         if replication.backlog is None:
             replication.offset += _count(pending, REPLICAS) + (2 if framed else 0)
-            return
+            return True
         if same and self._listeners:
             self._stream_db = self._listeners_db
         else:
             data = self._unit(pending, commands, REPLICAS, framed)
         if data:
             replication.append(data)
+        return True
 
     def _unit(
         self, pending: list[Effect], commands: list[bytes], target: int, framed: bool

@@ -26,6 +26,7 @@ from redis_trio.acl.users import DENIED_AUTH, DENIED_CHANNEL, DENIED_COMMAND, DE
 from redis_trio.clock import perf_counter_ns
 from redis_trio.command import Command
 from redis_trio.memory import Figures, allocator_name, system_bytes
+from redis_trio.replication.report import replication_lines
 from redis_trio.version import REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
@@ -347,17 +348,17 @@ def _stats(server: ServerState) -> Lines:
         f"total_commands_processed:{stats.total_commands}",
         f"instantaneous_ops_per_sec:{rates.commands}",
         f"total_net_input_bytes:{stats.net_input_bytes}",
-        f"total_net_output_bytes:{stats.net_output_bytes}",
-        "total_net_repl_input_bytes:0",
-        "total_net_repl_output_bytes:0",
+        f"total_net_output_bytes:{stats.net_output_bytes + stats.net_repl_output_bytes}",
+        f"total_net_repl_input_bytes:{stats.net_repl_input_bytes}",
+        f"total_net_repl_output_bytes:{stats.net_repl_output_bytes}",
         f"instantaneous_input_kbps:{rates.input_bytes / 1024:.2f}",
         f"instantaneous_output_kbps:{rates.output_bytes / 1024:.2f}",
         "instantaneous_input_repl_kbps:0.00",
         "instantaneous_output_repl_kbps:0.00",
         f"rejected_connections:{stats.rejected_connections}",
-        "sync_full:0",
-        "sync_partial_ok:0",
-        "sync_partial_err:0",
+        f"sync_full:{stats.sync_full}",
+        f"sync_partial_ok:{stats.sync_partial_ok}",
+        f"sync_partial_err:{stats.sync_partial_err}",
         f"expired_subkeys:{stats.expired_subkeys}",
         f"expired_keys:{stats.expired_keys}",
         "expired_stale_perc:0.00",
@@ -410,25 +411,6 @@ def _stats(server: ServerState) -> Lines:
 
 
 # -- replication, cpu
-
-
-def _replication(server: ServerState) -> Lines:
-    config = server.config
-    guarded = config.min_replicas_to_write and config.min_replicas_max_lag
-    return [
-        "role:master",
-        "connected_slaves:0",
-        *(["min_slaves_good_slaves:0"] if guarded else []),
-        "master_failover_state:no-failover",
-        f"master_replid:{server.replication.replid}",
-        f"master_replid2:{server.replication.replid2}",
-        f"master_repl_offset:{server.replication.offset}",
-        f"second_repl_offset:{server.replication.second_offset}",
-        "repl_backlog_active:0",
-        f"repl_backlog_size:{config.repl_backlog_size}",
-        "repl_backlog_first_byte_offset:0",
-        "repl_backlog_histlen:0",
-    ]
 
 
 def _cpu(server: ServerState) -> Lines:
@@ -557,7 +539,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[str, ...], Callable[[ServerState], Lines]
     ("Memory", ("memory",), _memory),
     ("Persistence", ("persistence",), _persistence),
     ("Stats", ("stats",), _stats),
-    ("Replication", ("replication",), _replication),
+    ("Replication", ("replication",), replication_lines),
     ("CPU", ("cpu",), _cpu),
     ("Modules", ("module_list", "modules"), _modules),
     ("Commandstats", ("commandstats",), _commandstats),

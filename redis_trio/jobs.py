@@ -16,6 +16,7 @@ from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.output_limits import close_over_soft_limit, next_output_deadline
 from redis_trio.persistence.aof_files import turn_on_later
+from redis_trio.replication.primary import next_due_ms, run_due
 from redis_trio.state import ServerState
 from redis_trio.tracking import EFFORT
 
@@ -34,6 +35,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         SoftLimits(server),
         TrackingLimit(server),
         AofSync(server),
+        Replicas(server),
         SavePoints(server),
         UpstreamLink(server),
         FailoverDue(server),
@@ -211,6 +213,27 @@ class Evicting:
     def run(self) -> None:
         """Evict a slice."""
         self._server.eviction.evict_slice()
+
+
+class Replicas:
+    """Replicas are pinged, given up, or begun with; see replication/primary.py."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        names = ["repl-ping-replica-period", "repl-timeout", "repl-backlog-ttl"]
+        names += ["repl-diskless-sync", "repl-diskless-sync-delay"]
+        server.config.subscribe([*names, "repl-diskless-sync-max-replicas"], self._changed)
+
+    def next_ms(self) -> int:
+        """Return when there is something to do."""
+        return next_due_ms(self._server)
+
+    def run(self) -> None:
+        """Do it."""
+        run_due(self._server)
+
+    def _changed(self) -> None:
+        self._server.due_at(self._server.clock.now_ms)
 
 
 class PauseEnd:

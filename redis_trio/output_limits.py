@@ -32,6 +32,9 @@ def exceeds_output_limit(client: Client, pending_bytes: int) -> bool:
     if place is None:
         return False
     hard_bytes, soft_bytes, soft_seconds = server.config.client_output_buffer_limit[place]
+    if client.replica is not None and hard_bytes:
+        # What is kept in the backlog anyway is no reason, since it can be asked for again.
+        hard_bytes = max(hard_bytes, server.config.repl_backlog_size)
     now_ms = server.clock.now_ms
     if hard_bytes and pending_bytes >= hard_bytes:
         _close(client)
@@ -61,7 +64,7 @@ def close_over_soft_limit(server: ServerState) -> None:
     now_ms = server.clock.now_ms
     for client, deadline_ms in list(server.over_soft_limit.items()):
         if deadline_ms <= now_ms:
-            exceeds_output_limit(client, client.transport.pending_bytes)
+            exceeds_output_limit(client, client.pending_output)
 
 
 def _close(client: Client) -> None:

@@ -45,6 +45,7 @@ from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
 from redis_trio.replication.link import Follower
 from redis_trio.replication.roles import begin_as_configured, continue_from_file
+from redis_trio.replication.tasks import run_replication
 from redis_trio.state import ServerState
 from redis_trio.transport import Poller, Transport
 
@@ -337,6 +338,7 @@ class RedisServer:
                 if self._poller is not None:
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
                 nursery.start_soon(self._keeper.run, name="redis keeper")
+                nursery.start_soon(run_replication, self.state, name="redis replication")
                 self._listeners.start(nursery)
                 if self._starts_first:
                     task_status.started(self)

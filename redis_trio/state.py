@@ -101,10 +101,15 @@ class Stats:
         "keyspace_misses",
         "net_input_bytes",
         "net_output_bytes",
+        "net_repl_input_bytes",
+        "net_repl_output_bytes",
         "output_limit_disconnections",
         "query_limit_disconnections",
         "reads_processed",
         "rejected_connections",
+        "sync_full",
+        "sync_partial_err",
+        "sync_partial_ok",
         "total_commands",
         "unexpected_error_replies",
         "writes_processed",
@@ -124,6 +129,11 @@ class Stats:
         self.expired_subkeys: i64 = 0  # fields of hashes
         self.net_input_bytes: i64 = 0
         self.net_output_bytes: i64 = 0
+        self.net_repl_input_bytes: i64 = 0
+        self.net_repl_output_bytes: i64 = 0
+        self.sync_full: i64 = 0
+        self.sync_partial_ok: i64 = 0
+        self.sync_partial_err: i64 = 0
         self.reads_processed: i64 = 0
         self.writes_processed: i64 = 0
         self.error_replies: i64 = 0
@@ -414,6 +424,9 @@ class ServerState:
         """End a unit of work: everything it wrote to any client is flushed."""
         if self.feed.active:
             self.feed.flush()
+        replication = self.replication
+        if replication.waiting or replication.wants_acks:
+            replication.end_unit()
         if self.tracking.has_changes:
             self.tracking.broadcast()
         if 0 <= self.save_dirty <= self.dirty:
@@ -431,6 +444,8 @@ class ServerState:
                     self.client_memory.count(client)
         if self.counts_clients:
             self.client_memory.evict()
+        if replication.replicas:
+            replication.send()
         stats = self.stats
         now: i64 = perf_counter_ns()
         elapsed = now - self.began_ns
@@ -455,6 +470,7 @@ class ServerState:
             or self.tracking.is_full()
             or self.aof.error != 0
             or self.background.denies_writes()
+            or self.replication.counts_replicas
             or self.counts_clients
             or self.replication.is_stale()
         )

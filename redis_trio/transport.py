@@ -40,6 +40,7 @@ READ_SIZE: Final = 16 * 1024
 BIG_READ_SIZE: Final = 1024 * 1024
 BATCH: Final = 64  # commands parsed and run between two looks at the clock
 SLICE_NS: Final = 500_000  # after so long a client's further commands, or output, wait for a turn
+PULL_NS: Final = 200_000  # after so long what else a replica is to be sent waits for its drain
 TURN_NS: Final = 1_000_000  # after so long a turn of the hub ends
 UNAUTHENTICATED_QUERY_MAX: Final = 1024 * 1024  # what a client that has not logged in may keep
 EVENTS: Final = 128  # ready sockets taken in one poll
@@ -218,11 +219,35 @@ class Transport(client_module.Transport):
         self.client.net_out += size
         self.client.active_ms = self.server.clock.now_ms
 
+    def _next_chunk(self) -> bytes | memoryview | None:
+        """Return what comes behind all other output: what there is for a replica."""
+        client = self.client
+        if client.replica is None or client.out or client.held:
+            return None
+        chunk = client.replica.next_chunk()
+        if chunk is not None:
+            size: i64 = len(chunk)
+            self.server.stats.net_repl_output_bytes += size
+            client.net_out += size
+            client.active_ms = self.server.clock.now_ms
+        return chunk
+
     def _keep(self, data: bytes | memoryview) -> bool:
         """Queue output behind what the peer has not taken yet; False if that is too much."""
         self.backlog.append(data)
         self.backlog_bytes += len(data)
+        if self.client.replica is not None:
+            return True  # see Replication.append
         return not exceeds_output_limit(self.client, self.backlog_bytes)
+
+    def refill(self) -> bool:
+        """Queue what there is for a replica, behind everything else; whether there was any."""
+        chunk = None if self.broken else self._next_chunk()
+        if chunk is None:
+            return False
+        self.backlog.append(chunk)
+        self.backlog_bytes += len(chunk)
+        return True
 
 
 class SocketTransport(Transport):
@@ -311,6 +336,29 @@ class SocketTransport(Transport):
         elif self.client.close_after_reply:
             self._attend()
 
+    def pull(self) -> None:
+        if self.backlog or self.broken:
+            return
+        until: i64 = perf_counter_ns() + PULL_NS
+        while True:
+            chunk = self._next_chunk()
+            if chunk is None:
+                if self.client.close_after_reply:
+                    self._attend()
+                return
+            size: i64 = len(chunk)
+            try:
+                sent: i64 = self._send(chunk)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.broken = True
+                self._attend()
+                return
+            if sent < size or perf_counter_ns() > until:
+                self._wait_to_send(memoryview(chunk)[sent:])
+                return
+
     def _wait_to_send(self, rest: bytes | memoryview) -> None:
         """Queue output, and have somebody send it when the socket is writable."""
         if self._keep(rest) and not self._draining:
@@ -324,7 +372,7 @@ class SocketTransport(Transport):
         """
         backlog = self.backlog
         until: i64 = perf_counter_ns() + SLICE_NS
-        while backlog:
+        while backlog or self.refill():
             if perf_counter_ns() > until:
                 return False
             chunk = backlog[0]
@@ -348,6 +396,10 @@ class SocketTransport(Transport):
         if self.eof or self.client.close_after_reply:
             self._attend()
         return True
+
+    def delay(self) -> None:
+        if not self.client.unix:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
     def resume(self) -> None:
         self._poller.enqueue(self)
@@ -382,6 +434,10 @@ class StreamTransport(Transport):
         data = self._take_output()
         self._count_output(len(data))
         if self._keep(data):
+            self._drain()
+
+    def pull(self) -> None:
+        if not self.backlog and self.refill():
             self._drain()
 
     def resume(self) -> None:

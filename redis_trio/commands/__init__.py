@@ -25,6 +25,7 @@ from redis_trio.commands import objects as objects
 from redis_trio.commands import persistence as persistence
 from redis_trio.commands import pubsub as pubsub
 from redis_trio.commands import replicaof as replicaof
+from redis_trio.commands import replication as replication
 from redis_trio.commands import scripting as scripting
 from redis_trio.commands import server as server
 from redis_trio.commands import set as set  # noqa: A004

@@ -419,7 +419,7 @@ def client_unblock(client: Client, args: Args) -> Reply:
     if waiter is None or not waiter.block.may_end:
         return 0
     is_error = reason == b"error"
-    if not waiter.answer(RedisError(UNBLOCKED) if is_error else waiter.block.on_timeout):
+    if not waiter.answer(RedisError(UNBLOCKED) if is_error else waiter.block.late_reply()):
         return 0
     waiter.count()
     if is_error:

@@ -59,7 +59,7 @@ AOF_ON_REPLICA: Final = (
     arity=-3,
     flags=NO_ASYNC_LOADING | ADMIN | NO_MULTI | NOSCRIPT,
     since="2.8.0",
-    complexity="",
+    complexity="O(1), or O(N) in the background where N is the number of keys",
     summary="Makes the connection a replica's, which continues from an offset if possible.",
 )
 def psync(client: Client, args: Args) -> Reply:
@@ -91,7 +91,7 @@ def psync(client: Client, args: Args) -> Reply:
     arity=1,
     flags=NO_ASYNC_LOADING | ADMIN | NO_MULTI | NOSCRIPT,
     since="1.0.0",
-    complexity="",
+    complexity="O(N) in the background where N is the number of keys",
     summary="Makes the connection that of an old replica, which cannot continue.",
 )
 def sync(client: Client, args: Args) -> Reply:

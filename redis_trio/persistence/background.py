@@ -70,6 +70,7 @@ class BackgroundSave:
       running: whether there is one.
       scheduled: whether one is to begin when the snapshot in hand has ended.
       began_s, seconds: when the one in hand began, -1 if there is none; how long the last took.
+      on_end: called at the end of each save with whether it has succeeded.
       spawn: starts a task of the shell; None while there is no shell, and nothing can be saved.
       uses_threads: whether threads can be waited for; not where time is virtual.
     """
@@ -86,6 +87,7 @@ class BackgroundSave:
         self.began_s = -1
         self.seconds = -1
         self.spawn: Callable[[Callable[[], Awaitable[None]]], None] | None = None
+        self.on_end: Callable[[bool], None] | None = None
         self.uses_threads = True
         server.config.subscribe("save", self.points_changed)
         server.config.subscribe("stop-writes-on-bgsave-error", server.update_gate)
@@ -141,20 +143,20 @@ class BackgroundSave:
 
     async def _save(self, snapshot: Snapshot, temporary: str, path: str) -> None:
         """Write the file and put it in place. Raises OSError."""
-        file: BinaryIO = await self._on_disk(lambda: open(temporary, "wb", buffering=0))  # noqa: SIM115
+        file: BinaryIO = await self.on_disk(lambda: open(temporary, "wb", buffering=0))  # noqa: SIM115
         try:
 
             async def sink(data: bytes) -> None:
-                await self._on_disk(lambda: self._write(file, data))
+                await self.on_disk(lambda: self._write(file, data))
 
             await write_out(snapshot, sink)
-            await self._on_disk(lambda: os.fsync(file.fileno()))
+            await self.on_disk(lambda: os.fsync(file.fileno()))
         finally:
             file.close()
         await trio.lowlevel.checkpoint_if_cancelled()
         os.replace(temporary, path)
         with trio.CancelScope(shield=True):
-            await self._on_disk(lambda: rdb_file.sync_folder(path))
+            await self.on_disk(lambda: rdb_file.sync_folder(path))
 
     def _write(self, file: BinaryIO, data: bytes) -> None:
         """Write bytes, and have them on the disk now and then; in a thread. Raises OSError."""
@@ -164,7 +166,7 @@ class BackgroundSave:
             self._unsynced = 0
             os.fdatasync(file.fileno())
 
-    async def _on_disk(self, work: Callable[[], T]) -> T:
+    async def on_disk(self, work: Callable[[], T]) -> T:
         """Do what may wait for the disk; it is done when this returns, even if cancelled."""
         if self.uses_threads:
             return await trio.to_thread.run_sync(work)
@@ -194,6 +196,8 @@ class BackgroundSave:
             server.log.warning("Background saving given up")
         server.update_gate()
         self.points_changed()
+        if self.on_end is not None:
+            self.on_end(saved)
 
     def schedule(self) -> None:
         """Have a save begin as soon as that is possible."""

@@ -135,7 +135,7 @@ class Backlog:
       tail: the last block.
     """
 
-    __slots__ = ("_blocks", "first", "limit", "offset", "tail")
+    __slots__ = ("_blocks", "_size", "first", "limit", "offset", "tail")
 
     def __init__(self, offset: i64, limit: i64) -> None:
         self.limit: i64 = limit
@@ -143,6 +143,7 @@ class Backlog:
         self.first: i64 = offset + 1
         self.tail = Block(0, offset + 1, BLOCK_MIN)
         self._blocks: deque[Block] = deque([self.tail])
+        self._size: i64 = BLOCK_MIN  # of all blocks
 
     @property
     def length(self) -> int:
@@ -152,7 +153,7 @@ class Backlog:
     @property
     def memory_bytes(self) -> int:
         """What the blocks take."""
-        return sum([block.size + BLOCK_OVERHEAD for block in self._blocks])
+        return self._size + len(self._blocks) * BLOCK_OVERHEAD
 
     def append(self, data: bytes) -> bool:
         """Continue the stream; return whether that took another block."""
@@ -181,6 +182,7 @@ class Backlog:
                 block = Block(tail.number + 1, self.offset + 1, room)
                 tail.after = block
                 self._blocks.append(block)
+                self._size += room
                 self.tail = tail = block
             part = min(room, size - done)
             tail.data[tail.used : tail.used + part] = view[done : done + part]
@@ -200,6 +202,7 @@ class Backlog:
             blocks.popleft()
             head.after = None  # a chain that is let go of as a whole would be freed recursively
             kept -= head.size
+            self._size -= head.size
             self.first = head.first + head.size
 
     def has(self, offset: i64) -> bool:

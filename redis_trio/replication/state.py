@@ -14,17 +14,21 @@ Source: Redis replication.c changeReplicationId, shiftReplicationId, replication
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
+from redis_trio.client import REPLY_REPLICA
+from redis_trio.feed import NO_DATABASE, REPLICAS
+from redis_trio.output_limits import exceeds_output_limit
 from redis_trio.replication.backlog import Backlog
 from redis_trio.replication.failover import Failover
+from redis_trio.replication.replica import ONLINE, Replica
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
-    from redis_trio.replication.replica import Replica
+    from redis_trio.replication.acks import AckBlock
     from redis_trio.replication.upstream import Upstream
     from redis_trio.state import ServerState
 
@@ -46,20 +50,37 @@ class Replication:
       role_observers: are called when the server has another role or another primary, and when the
         link to that is in another state.
       failover: the exchange of roles with a replica, if there is one.
+      wants_acks: whether the replicas are to be asked how far they are.
+      has_acks: whether one of them has said so.
+      waiting: the clients that wait for that, and what for (WAIT, WAITAOF).
+      pinged_ms: when the replicas were last sent a PING.
+      nudged_ms: when those that wait for a snapshot were last sent a sign of life.
+      alone_ms: since when there is no replica.
+      is_streaming: whether a snapshot is being streamed to replicas.
+      spawn: starts a task; None while there is no shell.
     """
 
     __slots__ = (
+        "_seen_fsync",
         "_server",
+        "alone_ms",
         "backlog",
         "failover",
+        "has_acks",
+        "is_streaming",
+        "nudged_ms",
         "offset",
+        "pinged_ms",
         "replicas",
         "replid",
         "replid2",
         "role_observers",
         "second_offset",
+        "spawn",
         "upstream",
+        "waiting",
         "wake_link",
+        "wants_acks",
     )
 
     def __init__(self, server: ServerState) -> None:
@@ -74,9 +95,21 @@ class Replication:
         self.wake_link: Callable[[], None] | None = None
         self.role_observers: list[Callable[[], None]] = []
         self.failover = Failover(server)
+        self.wants_acks = False
+        self.has_acks = False
+        self.waiting: dict[Client, AckBlock] = {}
+        self.pinged_ms: i64 = 0
+        self.nudged_ms: i64 = 0
+        self.alone_ms: i64 = server.clock.now_ms
+        self.is_streaming = False
+        self.spawn: Callable[[Callable[[], Awaitable[None]], str], None] | None = None
+        self._seen_fsync: i64 = -1
         server.config.subscribe("repl-backlog-size", self._resize_backlog)
         server.config.subscribe(
             ["replica-read-only", "replica-serve-stale-data"], server.update_gate
+        )
+        server.config.subscribe(
+            ["min-replicas-to-write", "min-replicas-max-lag"], server.update_gate
         )
 
     @property
@@ -143,8 +176,114 @@ class Replication:
         """Continue the stream; there is a backlog."""
         backlog = self.backlog
         assert backlog is not None
-        backlog.append(data)
+        is_longer = backlog.append(data)
         self.offset = backlog.offset
+        if is_longer:
+            self._look_at_limits()
+
+    def _look_at_limits(self) -> None:
+        """Disconnect the replicas for which too much is kept."""
+        for client, replica in list(self.replicas.items()):
+            if replica.reader is not None:
+                exceeds_output_limit(client, replica.pending_bytes)
+
+    def safe_offset(self) -> int:
+        """Return up to where the stream may be sent: with appendfsync always, what is synced."""
+        aof = self._server.aof
+        return aof.fsynced_offset if aof.waits else self.offset
+
+    # -- replicas
+
+    def attach(self, replica: Replica, state: i64) -> None:
+        """Have a client be a replica from now on: it is answered nothing any more."""
+        client = replica.client
+        now_ms = self._server.clock.now_ms
+        replica.state = state
+        replica.acked_ms = replica.asked_ms = now_ms
+        if not self.replicas:
+            self.pinged_ms = now_ms
+        self.replicas[client] = replica
+        client.reply_mode = REPLY_REPLICA
+        client.update_gate()
+        self._server.due_at(now_ms)
+
+    def detach(self, client: Client) -> None:
+        """Forget a replica: its connection has ended."""
+        replica = self.replicas.pop(client, None)
+        if replica is None:
+            return
+        server = self._server
+        server.log.info("Connection with replica %s lost.", replica.name)
+        if replica.bulk is not None:
+            replica.bulk.leave(replica)
+        if replica.reader is not None:
+            replica.reader.close()
+        if not self.replicas:
+            self.alone_ms = server.clock.now_ms
+            server.due_at(self.alone_ms)
+
+    @property
+    def online_count(self) -> int:
+        """How many replicas there are that are sent the stream."""
+        return sum([1 for replica in self.replicas.values() if replica.state == ONLINE])
+
+    def good_count(self) -> int:
+        """Return how many replicas have said not long ago how far they are."""
+        now_s = self._server.clock.now_ms // 1000
+        lag_s: int = self._server.config.min_replicas_max_lag
+        return sum(
+            [
+                1
+                for replica in self.replicas.values()
+                if replica.state == ONLINE and now_s - replica.acked_ms // 1000 <= lag_s
+            ]
+        )
+
+    @property
+    def counts_replicas(self) -> bool:
+        """Whether writes are allowed only while there are enough good replicas."""
+        config = self._server.config
+        return (
+            config.min_replicas_to_write > 0
+            and config.min_replicas_max_lag > 0
+            and self.upstream is None
+        )
+
+    def denies_writes(self) -> bool:
+        """Return whether nothing may be written, because too few replicas would have it soon."""
+        return (
+            self.counts_replicas and self.good_count() < self._server.config.min_replicas_to_write
+        )
+
+    # -- the end of a unit of work
+
+    def end_unit(self) -> None:
+        """Ask for acknowledgements if somebody waits for them; answer those who have them."""
+        server = self._server
+        if self.wants_acks and not server.pause_until_ms:
+            self.wants_acks = False
+            if server.feed.active and self.replicas:
+                server.feed.add_for(REPLICAS, NO_DATABASE, [b"REPLCONF", b"GETACK", b"*"])
+                server.feed.flush()
+        if self.waiting and (self.has_acks or server.aof.fsynced_offset != self._seen_fsync):
+            self.has_acks = False
+            self._seen_fsync = server.aof.fsynced_offset
+            for client, block in list(self.waiting.items()):
+                waiter = client.waiter
+                if waiter is None or waiter.block is not block:
+                    del self.waiting[client]  # it has been answered otherwise
+                elif block.is_served():
+                    del self.waiting[client]
+                    waiter.count()
+                    waiter.answer(block.late_reply())
+
+    def send(self) -> None:
+        """Have the replicas sent what there is of the stream, as far as they take it."""
+        offset = self.offset
+        for client, replica in list(self.replicas.items()):
+            reader = replica.reader
+            if replica.started and reader is not None and reader.offset < offset:
+                client.transport.pull()
 
     def passed_on(self, data: bytes) -> None:
         """Continue the stream with bytes of the primary that have been applied."""
