@@ -129,7 +129,7 @@ class Failover:
     def _hand_over(self) -> None:
         assert self._host is not None
         self.state = IN_PROGRESS
-        follow(self._server, self._host, self._port)
+        follow(self._server, self._host, self._port, in_failover=True)
 
     def answered(self, accepted: bool) -> None:
         """Take note of how the replica has answered PSYNC."""

@@ -425,10 +425,13 @@ class _Greeting:
         log = self._server.log
         log.info("Successful partial resynchronization with master.")
         replid = _text(reply[10:]).strip()
-        if len(replid) == ID_SIZE and replid != cached.replid:
+        if len(replid) != ID_SIZE:
+            replid = cached.replid
+        if replid != cached.replid:
             log.info("Master replication ID changed to %s", replid)
+        if replid != self._server.replication.replid:
             self._server.replication.follow_new_id(replid)
-            cached.replid = replid
+        cached.replid = replid
         log.info("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
         return cached
 

@@ -2,7 +2,9 @@
 
 What was applied so far is not lost. A primary that becomes a replica asks to continue its own
 stream, since the new primary was its replica, probably; a replica that becomes a primary begins a
-stream with a new id that continues the old one, so that others can follow without a full copy.
+stream with a new id that continues the old one, so that others can follow without a full copy. One
+that has changed nothing since asks to continue the old stream, which more servers know (Redis does
+not, and gets a full copy).
 
 Source: Redis replication.c replicationSetMaster, replicationUnsetMaster,
 replicationCacheMasterUsingMyself; blocked.c disconnectAllBlockedClients.
@@ -58,8 +60,12 @@ def continue_from_file(server: ServerState) -> None:
         replication.create_backlog()
 
 
-def follow(server: ServerState, host: str, port: int) -> None:
-    """Make the server a replica of this primary, whatever it was before."""
+def follow(server: ServerState, host: str, port: int, *, in_failover: bool = False) -> None:
+    """Make the server a replica of this primary, whatever it was before.
+
+    Args:
+      in_failover: whether that is one of its replicas, which knows its id.
+    """
     replication = server.replication
     upstream = replication.upstream
     if upstream is not None:
@@ -71,7 +77,9 @@ def follow(server: ServerState, host: str, port: int) -> None:
             "master: I may be able to synchronize with the new master with just a partial transfer."
         )
         upstream = Upstream(server, host, port)
-        upstream.cached = Position(replication.replid, replication.offset, -1)
+        is_unchanged = replication.offset + 1 == replication.second_offset
+        replid = replication.replid2 if is_unchanged and not in_failover else replication.replid
+        upstream.cached = Position(replid, replication.offset, -1)
         replication.upstream = upstream
     upstream.host = host
     upstream.port = port
