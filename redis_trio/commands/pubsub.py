@@ -23,6 +23,7 @@ from redis_trio.command import (
 )
 from redis_trio.data.glob import glob_filter
 from redis_trio.errors import RedisError, wrong_subcommand
+from redis_trio.feed import REPLICAS
 from redis_trio.help import declare_help
 from redis_trio.protocol.reply import NO_REPLY, Push, Reply
 from redis_trio.protocol.request import Args
@@ -200,6 +201,7 @@ def sunsubscribe(client: Client, args: Args) -> Reply:
 )
 def publish(client: Client, args: Args) -> Reply:
     """Send a message; return how many subscriptions it went to."""
+    _feed(client, args)
     return client.server.pubsub.publish(args[1], args[2])
 
 
@@ -215,7 +217,15 @@ def publish(client: Client, args: Args) -> Reply:
 )
 def spublish(client: Client, args: Args) -> Reply:
     """Send a message; return how many clients it went to."""
+    _feed(client, args)
     return client.server.pubsub.publish_to_shard(args[1], args[2])
+
+
+def _feed(client: Client, args: Args) -> None:
+    """Have those who listen at replicas get the message, too; no file needs it."""
+    feed = client.server.feed
+    if feed.active:
+        feed.add_for(REPLICAS & feed.targets, client.db.index, args)
 
 
 # -- looking
