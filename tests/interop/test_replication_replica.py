@@ -78,9 +78,26 @@ async def until_equal(*commands: Command) -> None:
     try:
         await until(are_equal)
     except trio.TooSlowError:
-        digests = [await command("DEBUG", "DIGEST") for command in commands]
-        sections = [await info(command) for command in commands]
-        pytest.fail(f"no agreement: {digests} {sections}")
+        offsets = [(await info(command))["master_repl_offset"] for command in commands]
+        contents = [
+            await content(int((await info(command, "server"))["tcp_port"])) for command in commands
+        ]
+        others = [sorted(set(contents[0]) ^ set(other)) for other in contents[1:]]
+        pytest.fail(f"no agreement: {offsets} {others}")
+
+
+async def content(port: int) -> list[tuple[int, bytes, bytes, int, str]]:
+    """Return database, key, digest, deadline and a description of each value."""
+    found: list[tuple[int, bytes, bytes, int, str]] = []
+    async with connected(port) as command:
+        for db in range(3):
+            await command("SELECT", str(db))
+            for key in await command("KEYS", "*"):  # type: ignore[attr-defined]
+                digest = await command("DEBUG", "DIGEST-VALUE", key)
+                deadline = await command("PEXPIRETIME", key)
+                shown = repr(await command("DUMP", key))
+                found.append((db, key, digest[0], deadline, shown))  # type: ignore[index,arg-type]
+    return found
 
 
 # -- what is written
