@@ -182,10 +182,10 @@ class Waiter:
         notice is returned all the same, since the command has been carried out; the cancellation
         is delivered at the next checkpoint.
         """
-        timeout_s = self.block.timeout_s
-        deadline = float("inf") if timeout_s is None else trio.current_time() + timeout_s
+        timers = self.client.server.timers
+        scope = timers.scope(self.block.timeout_s)
         try:
-            with trio.CancelScope(deadline=deadline):
+            with scope:
                 try:
                     return await self.mailbox.receive()
                 except trio.Cancelled:
@@ -195,6 +195,7 @@ class Waiter:
             self.count()
             return self.block.late_reply()
         finally:
+            timers.forget(scope)
             self.cancel()
 
 

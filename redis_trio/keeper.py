@@ -16,6 +16,7 @@ from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
 from redis_trio.execute import serve_ready
 from redis_trio.state import ServerState
+from redis_trio.timers import FOREVER
 
 ROUNDING_S: Final = 1e-6  # so that the clock has surely passed the deadline on waking
 
@@ -39,6 +40,7 @@ class Keeper:
         self._server: Final = server
         self._jobs = jobs
         self._sleep: trio.CancelScope | None = None
+        self.rounds = 0  # how often the deadlines have been looked at
 
     def wake(self) -> None:
         """Have the deadlines looked at again: there is one before `server.keeper_ms`."""
@@ -51,6 +53,7 @@ class Keeper:
         server.wake_keeper = self.wake
         try:
             while True:
+                self.rounds += 1
                 await self._sleep_until(self._next_ms())
                 await awake(server)
                 await server.whole.passed()
@@ -66,6 +69,11 @@ class Keeper:
         finally:
             server.wake_keeper = None
 
+    def next_s(self) -> float:
+        """Return the earliest deadline (s since the epoch), FOREVER if there is none."""
+        next_ms = self._next_ms()
+        return FOREVER if next_ms == NEVER else next_ms / 1000
+
     def _next_ms(self) -> int:
         """Return the earliest deadline, and have it known as `server.keeper_ms`."""
         due = [when_ms for job in self._jobs if (when_ms := job.next_ms()) != NEVER]
@@ -76,11 +84,13 @@ class Keeper:
     async def _sleep_until(self, next_ms: int) -> None:
         deadline = float("inf")
         if next_ms != NEVER:
-            delay_s = next_ms / 1000 - self._server.clock.time()
+            clock = self._server.clock
+            delay_s = next_ms / 1000 - clock.time()
             if delay_s <= 0:
                 await trio.lowlevel.checkpoint()
                 return
-            deadline = trio.current_time() + delay_s + ROUNDING_S
+            if not clock.frozen:
+                deadline = trio.current_time() + delay_s + ROUNDING_S
         with trio.CancelScope(deadline=deadline) as self._sleep:
             await trio.sleep_forever()
         self._sleep = None

@@ -47,6 +47,7 @@ from redis_trio.replication.link import Follower
 from redis_trio.replication.roles import begin_as_configured, continue_from_file
 from redis_trio.replication.tasks import run_replication
 from redis_trio.state import ServerState
+from redis_trio.timers import ServerTime
 from redis_trio.transport import Poller, Transport
 
 GRACE_S: Final = 5.0  # how long aclose() lets replies in flight out
@@ -116,6 +117,7 @@ class RedisServer:
     Attributes:
       state: everything inside; not part of the stable API.
       config: its configuration; change it with CONFIG SET.
+      time: moves and stops its time, see `ServerTime`.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class RedisServer:
         self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
+        self.time = ServerTime(clock, self.state.timers, self._keeper)
         self._listeners = Listeners(self.state, self._connected)
         self._turns = Turns()
         self._nursery: trio.Nursery | None = None

@@ -47,6 +47,7 @@ from redis_trio.pubsub import PubSub
 from redis_trio.replication.state import Replication
 from redis_trio.samples import Samples
 from redis_trio.slowlog import SlowLog
+from redis_trio.timers import Timers
 from redis_trio.tls import Tls
 from redis_trio.tracking import TrackingTable
 from redis_trio.transactions import touch, touch_database
@@ -188,6 +189,7 @@ class ServerState:
       pauses: until when each purpose holds commands up, and whether all of them or only writes.
       pause_until_ms, pause_all: the longest and the strictest of them; 0 while nothing is paused.
       tls: the contexts of connections with TLS.
+      timers: of who waits with a timeout.
       thresholds: up to what size collections have their compact encoding.
       asleep_s: DEBUG SLEEP as asked for and not begun yet; asleep_until: in the Trio clock's
         seconds, once begun.
@@ -276,6 +278,7 @@ class ServerState:
         "start_ms",
         "stats",
         "thresholds",
+        "timers",
         "tls",
         "tracking",
         "waiting",
@@ -289,6 +292,7 @@ class ServerState:
         self.config = config
         self.clock = clock
         self.log = log
+        self.timers = Timers(clock)
         self.rng = random.Random()
         self.run_id = secrets.token_hex(20)
         self.executable = os.path.abspath(sys.argv[0] or sys.executable)

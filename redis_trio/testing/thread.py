@@ -61,12 +61,18 @@ class RunningServer:
         """
         return trio.from_thread.run(function, *args, trio_token=self._token)
 
+    @property
+    def time(self) -> RunningTime:
+        """Moves and stops the server's time."""
+        return RunningTime(self)
+
     def reset(self) -> None:
         """Make it as it was at its start: no data, scripts or users, the same configuration."""
         self.call(self._reset)
 
     async def _reset(self) -> None:
         server = self.server
+        server.time.resume()
         await server.execute("FLUSHALL", "ASYNC")
         if server.state.scripting is not None:
             await server.execute("FUNCTION", "FLUSH")
@@ -124,6 +130,37 @@ class RunningServer:
             self._ready.set()
             await self._stop.wait()
             await self.server.aclose()
+
+
+class RunningTime:
+    """The time of a server in a thread; see `ServerTime`, whose methods these are."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+
+    def time(self) -> float:
+        """Return the server's time, in seconds since the epoch."""
+        return self._server.server.time.time()
+
+    def freeze(self) -> None:
+        """Stop time: only `advance` moves it from now on."""
+        self._server.call(self._do, self._server.server.time.freeze)
+
+    def resume(self) -> None:
+        """Let time pass again, from where it is."""
+        self._server.call(self._do, self._server.server.time.resume)
+
+    def advance(self, seconds: float) -> None:
+        """Move time on; what is due until then has happened when this returns.
+
+        Raises:
+          ValueError: `seconds` is negative.
+        """
+        self._server.call(self._server.server.time.advance, seconds)
+
+    @staticmethod
+    async def _do(change: Callable[[], None]) -> None:
+        change()
 
 
 def alone(exc: BaseException) -> BaseException:

@@ -22,7 +22,7 @@ SHELL = {
     *("__init__", "__main__", "cli", "connection", "hub", "jobs", "keeper", "listeners"),
     *("process", "server", "testing", "tls_transport", "transport"),
 }
-TRIO = SHELL | {"blocking", "migration", "outgoing", "persistence", "replication"}
+TRIO = SHELL | {"blocking", "migration", "outgoing", "persistence", "replication", "timers"}
 EXCEPTIONS = {
     ("config.reader", "commands"),  # `rename-command` is checked against the names of all commands
 }
