@@ -15,9 +15,11 @@ import trio
 from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
 from redis_trio.execute import serve_ready
+from redis_trio.persistence.aof import AofError
 from redis_trio.state import ServerState
 from redis_trio.timers import FOREVER
 
+DELAY_MS: Final = 1000  # from an error in a job to its next try
 ROUNDING_S: Final = 1e-6  # so that the clock has surely passed the deadline on waking
 
 
@@ -33,12 +35,53 @@ class Job(Protocol):
         ...
 
 
+class _Guarded:
+    """A job whose errors are nobody else's: what it does is delayed, and everything else goes on.
+
+    An error is logged when the job has done well since the last one, so that it is read once.
+    """
+
+    def __init__(self, server: ServerState, job: Job) -> None:
+        self._server: Final = server
+        self._job = job
+        self._resume_ms = NEVER  # after an error
+
+    def next_ms(self) -> int:
+        """Return when there is something to do, NEVER if nothing is."""
+        try:
+            next_ms = self._job.next_ms()
+        except Exception as exc:
+            next_ms = self._failed(exc)
+        return next_ms if next_ms == NEVER else max(next_ms, self._resume_ms)
+
+    def run(self) -> None:
+        """Do what is due. Raises AofError, which is no bug but the end."""
+        try:
+            self._job.run()
+        except AofError:
+            raise
+        except Exception as exc:
+            self._failed(exc)
+        else:
+            self._resume_ms = NEVER
+
+    def _failed(self, exc: Exception) -> int:
+        """Take note of an error; return when the next try is due."""
+        now_ms = self._server.clock.now_ms
+        if self._resume_ms == NEVER:
+            name = type(self._job).__name__
+            self._server.log.error("internal error in the job %s", name, exc_info=exc)
+        if self._resume_ms <= now_ms:
+            self._resume_ms = now_ms + DELAY_MS
+        return self._resume_ms
+
+
 class Keeper:
     """Runs the jobs of one server when they are due."""
 
     def __init__(self, server: ServerState, jobs: list[Job]) -> None:
         self._server: Final = server
-        self._jobs = jobs
+        self._jobs = [_Guarded(server, job) for job in jobs]
         self._sleep: trio.CancelScope | None = None
         self.rounds = 0  # how often the deadlines have been looked at
 

@@ -40,6 +40,7 @@ from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
 from redis_trio.persistence.loading import load_in_turns
 from redis_trio.persistence.rdb_file import LoadError, load_slices, save, save_at_end
 from redis_trio.persistence.rdb_format import RdbError
+from redis_trio.persistence.threads import DiskThread
 from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
@@ -157,7 +158,7 @@ class RedisServer:
         self._loaded = trio.Event()  # or has given up
         self._has_loaded = False
         self._load_scope = trio.CancelScope()
-        self._disk = trio.CapacityLimiter(1)
+        self._disk = DiskThread(self.state.log)
         self._synced = trio.Event()  # for calls that wait for an fsync
         self.state.aof.released = self._aof_released
         self.state.persistence.uses_files = loads or config.appendonly
@@ -447,7 +448,7 @@ class RedisServer:
                 aof.sync()
                 while aof.job is not None:
                     job = aof.job
-                    await trio.to_thread.run_sync(job.run, limiter=self._disk)
+                    await self._disk.run(job.run)
                     aof.job_done(job)
             except AofError:
                 pass  # it has been logged, and the end has come anyway
@@ -468,7 +469,7 @@ class RedisServer:
         Raises:
           AofError: the server cannot keep what it has promised.
         """
-        await trio.to_thread.run_sync(job.run, limiter=self._disk)
+        await self._disk.run(job.run)
         self.state.begin()
         self.state.aof.job_done(job)
         self.state.end()

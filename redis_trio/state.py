@@ -441,9 +441,12 @@ class ServerState:
         while self.pending_writes:
             clients = self.pending_writes
             self.pending_writes = []
-            for client in clients:
-                client.scheduled = False
-                client.transport.flush()
+            try:
+                for client in clients:
+                    client.scheduled = False
+                    client.transport.flush()
+            except Exception as exc:
+                self._cannot_flush(client, clients, exc)
                 if self.counts_clients:
                     self.client_memory.count(client)
         if self.counts_clients:
@@ -457,6 +460,12 @@ class ServerState:
         stats.eventloop_max_ns = max(stats.eventloop_max_ns, elapsed)
         commands = stats.total_commands - self.began_commands
         stats.eventloop_max_commands = max(stats.eventloop_max_commands, commands)
+
+    def _cannot_flush(self, client: Client, clients: list[Client], exc: Exception) -> None:
+        """Close a client whose output cannot be had, as for want of memory; flush the others."""
+        self.log.error("client %d: internal error", client.id, exc_info=exc)
+        client.close()
+        self.pending_writes.extend([other for other in clients if other.scheduled])
 
     def new_client(self, transport: Transport) -> Client:
         """Return a client with the next id, not yet in `clients`."""

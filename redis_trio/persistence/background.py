@@ -23,6 +23,7 @@ import trio
 from redis_trio.data.expires import NEVER
 from redis_trio.persistence import rdb_file
 from redis_trio.persistence.snapshot import CHUNK, Snapshot
+from redis_trio.persistence.threads import DiskThread
 
 if TYPE_CHECKING:
     from redis_trio.state import ServerState
@@ -89,6 +90,7 @@ class BackgroundSave:
         self.spawn: Callable[[Callable[[], Awaitable[None]]], None] | None = None
         self.on_end: Callable[[bool], None] | None = None
         self.uses_threads = True
+        self._disk = DiskThread(server.log)
         server.config.subscribe("save", self.points_changed)
         server.config.subscribe("stop-writes-on-bgsave-error", server.update_gate)
 
@@ -169,7 +171,7 @@ class BackgroundSave:
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Do what may wait for the disk; it is done when this returns, even if cancelled."""
         if self.uses_threads:
-            return await trio.to_thread.run_sync(work)
+            return await self._disk.run(work)
         await trio.lowlevel.checkpoint_if_cancelled()
         result = work()
         await trio.lowlevel.cancel_shielded_checkpoint()

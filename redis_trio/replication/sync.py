@@ -234,12 +234,7 @@ class FullSync:
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         """Do what may wait for the disk; it is done when this returns, even if cancelled."""
-        if self._server.background.uses_threads:
-            return await trio.to_thread.run_sync(work)
-        await trio.lowlevel.checkpoint_if_cancelled()
-        result = work()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return result
+        return await self._server.background.on_disk(work)
 
     # -- loading
 
