@@ -88,9 +88,14 @@ class Follower:
         self._failures += 1
         if failures:
             delay_s = min(RETRY_MIN_S * 2 ** min(failures - 1, 10), RETRY_MAX_S)
-            with trio.move_on_after(delay_s):
-                await self._changed.wait()
-                self._failures = 1
+            timers = self._server.timers
+            scope = timers.scope(delay_s)
+            try:
+                with scope:
+                    await self._changed.wait()
+                    self._failures = 1
+            finally:
+                timers.forget(scope)
         else:
             await trio.lowlevel.checkpoint()
         self._changed = trio.Event()
