@@ -318,6 +318,7 @@ class StreamConnection(Connection):
         """Run what `data` completes, in slices, waiting where the client has to."""
         transport = self.transport
         client = self.client
+        self._resumed = trio.Event()
         more = await self._slice(data)
         while not self._ended:
             if client.halted & PAUSED:
@@ -328,9 +329,10 @@ class StreamConnection(Connection):
                 if not await self._answer_or_hang_up():
                     transport.broken = True
                     return
-            elif client.halted or not more:
+            elif client.halted or not (more or self._resumed.is_set()):
                 return
-            else:
+            else:  # there is more, or what held it up has gone already
+                self._resumed = trio.Event()
                 await trio.lowlevel.checkpoint()
             more = await self._slice(b"")
 

@@ -185,6 +185,21 @@ async def test_the_skipped_reply_is_that_of_the_command_that_blocked(dial: Dial)
     await waiter.expect(b"+PONG\r\n")
 
 
+async def test_a_pause_that_ends_at_once_loses_nothing(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may end before the connection's task has noticed that it began."""
+    monkeypatch.setattr("redis_trio.connection.ALLOWANCE_NS", 0)
+    wire = await dial()
+    for _ in range(30):
+        await dial.server.execute("CLIENT", "PAUSE", 60_000, "WRITE")
+        await wire.send("SET k v")
+        while not dial.server.state.paused_clients:
+            await trio.lowlevel.checkpoint()
+        await dial.server.execute("CLIENT", "UNPAUSE")
+        await wire.expect(b"+OK\r\n")
+
+
 async def test_unpause_lets_held_up_pipelines_go_on(dial: Dial) -> None:
     other = await dial()
     await other.ask("CLIENT PAUSE 60000 WRITE", b"+OK\r\n")
