@@ -115,8 +115,6 @@ class AofReader:
                 return None
             stop = begin + size
             if stop + 2 > len(data):
-                if data[stop:] not in (b"", b"\r"):
-                    raise FormatError(self.offset)
                 self._missing = stop + 2 - len(data)
                 self._take(pos)
                 return None

@@ -118,7 +118,6 @@ def test_wherever_a_file_is_cut_what_is_whole_is_read_and_the_rest_is_known() ->
         b"*1\r\n$-1\r\n",
         b"*1\r\n$\r\n",
         b"*1\r\n$1\r\nkk\r\n",
-        b"*1\r\n$1\r\nkk",
         b"*1\r\n$1\r\nk\rx",
         b"\0\0\0\0",
         b"#" + b"x" * 1024,
