@@ -111,6 +111,11 @@ class Feed:
         """Begin the next unit in the replication stream with a SELECT: somebody reads from here."""
         self._stream_db = NO_DATABASE
 
+    @property
+    def stream_db(self) -> int:
+        """The database in which the next command of the replication stream would run."""
+        return max(0, self._stream_db)
+
     def rewrite(self, *commands: Args) -> None:
         """Feed these in place of the command that is running; none: it is not fed at all."""
         if self.active:

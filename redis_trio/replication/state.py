@@ -192,6 +192,25 @@ class Replication:
         aof = self._server.aof
         return aof.fsynced_offset if aof.waits else self.offset
 
+    def aux_fields(self) -> list[tuple[bytes, bytes]]:
+        """Return what a file tells of the stream, to continue it: database, id and offset."""
+        upstream = self.upstream
+        if upstream is None:
+            if self.backlog is None:
+                return []
+            db = self._server.feed.stream_db
+        elif upstream.master is not None:
+            db = upstream.master.client.db.index
+        elif upstream.cached is not None:
+            db = max(0, upstream.cached.db)
+        else:
+            return []
+        return [
+            (b"repl-stream-db", b"%d" % db),
+            (b"repl-id", self.replid.encode()),
+            (b"repl-offset", b"%d" % self.offset),
+        ]
+
     # -- replicas
 
     def attach(self, replica: Replica, state: i64) -> None:
