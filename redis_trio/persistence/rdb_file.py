@@ -62,6 +62,7 @@ def aux_fields(server: ServerState, *, is_aof_base: bool = False) -> list[tuple[
         (b"redis-bits", b"64"),
         (b"ctime", b"%d" % (server.clock.now_ms // 1000)),
         (b"used-mem", b"%d" % server.memory.used_bytes()),
+        *([] if is_aof_base else server.replication.aux_fields()),
         (b"aof-base", b"%d" % is_aof_base),
     ]
 
