@@ -293,13 +293,17 @@ def _persistence(server: ServerState) -> Lines:
     loading = server.loading
     snapshot = server.snapshot
     background = server.background
+    rewrite = server.rewrite
+    perc = 0.0
+    if snapshot is not None and snapshot.keys_total:
+        perc = snapshot.keys_done * 100 / snapshot.keys_total
     lines = [
         f"loading:{int(loading.active and not loading.asynchronous)}",
         f"async_loading:{int(loading.asynchronous)}",
         "current_cow_peak:0",
         "current_cow_size:0",
         "current_cow_size_age:0",
-        "current_fork_perc:0.00",
+        f"current_fork_perc:{perc:.2f}",
         f"current_save_keys_processed:{snapshot.keys_done if snapshot is not None else 0}",
         f"current_save_keys_total:{snapshot.keys_total if snapshot is not None else 0}",
         f"rdb_changes_since_last_save:{server.dirty}",
@@ -312,24 +316,24 @@ def _persistence(server: ServerState) -> Lines:
         "rdb_last_cow_size:0",
         f"rdb_last_load_keys_expired:{saved.keys_expired}",
         f"rdb_last_load_keys_loaded:{saved.keys_loaded}",
-        f"aof_enabled:{int(aof.active)}",
-        "aof_rewrite_in_progress:0",
-        f"aof_rewrite_scheduled:{int(aof.wanted)}",
-        "aof_last_rewrite_time_sec:-1",
-        "aof_current_rewrite_time_sec:-1",
-        "aof_last_bgrewrite_status:ok",
-        "aof_rewrites:0",
-        "aof_rewrites_consecutive_failures:0",
+        f"aof_enabled:{int(aof.active or aof.wanted)}",
+        f"aof_rewrite_in_progress:{int(rewrite.running)}",
+        f"aof_rewrite_scheduled:{int(rewrite.scheduled)}",
+        f"aof_last_rewrite_time_sec:{rewrite.seconds}",
+        f"aof_current_rewrite_time_sec:{rewrite.seconds_so_far()}",
+        f"aof_last_bgrewrite_status:{'ok' if rewrite.last_ok else 'err'}",
+        f"aof_rewrites:{rewrite.count}",
+        f"aof_rewrites_consecutive_failures:{rewrite.failures}",
         f"aof_last_write_status:{'err' if aof.error else 'ok'}",
         "aof_last_cow_size:0",
         "module_fork_in_progress:0",
         "module_fork_last_cow_size:0",
     ]
-    if aof.active:
+    if server.config.appendonly:
         lines += [
             f"aof_current_size:{aof.size}",
             f"aof_base_size:{aof.base_size}",
-            f"aof_pending_rewrite:{int(aof.wanted)}",
+            f"aof_pending_rewrite:{int(rewrite.scheduled)}",
             f"aof_buffer_length:{aof.buffered}",
             f"aof_pending_bio_fsync:{int(aof.job is not None and aof.job.sync)}",
             f"aof_delayed_fsync:{aof.delayed_syncs}",

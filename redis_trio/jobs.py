@@ -15,7 +15,6 @@ from redis_trio.keeper import Job
 from redis_trio.keyspace.active_expire import expire_due, next_expiry_ms
 from redis_trio.keyspace.field_expiry import expire_fields_due, next_field_expiry_ms
 from redis_trio.output_limits import close_over_soft_limit, next_output_deadline
-from redis_trio.persistence.aof_files import turn_on_later
 from redis_trio.replication.primary import next_due_ms, run_due
 from redis_trio.state import ServerState
 from redis_trio.tracking import EFFORT
@@ -35,6 +34,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         SoftLimits(server),
         TrackingLimit(server),
         AofSync(server),
+        AofRewrite(server),
         Replicas(server),
         SavePoints(server),
         UpstreamLink(server),
@@ -125,12 +125,23 @@ class AofSync:
         return self._server.aof.next_sync_ms()
 
     def run(self) -> None:
-        """Have a thread do it; or begin the file, when that had to wait."""
-        server = self._server
-        if server.aof.active:
-            server.aof.sync_due()
-        elif server.aof.wanted:
-            turn_on_later(server)
+        """Have a thread do it."""
+        self._server.aof.sync_due()
+
+
+class AofRewrite:
+    """The append-only file is rewritten when it has grown, or when that had to wait."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._rewrite = server.rewrite
+
+    def next_ms(self) -> int:
+        """Return when that is due."""
+        return self._rewrite.next_ms()
+
+    def run(self) -> None:
+        """Begin to rewrite it."""
+        self._rewrite.begin_due()
 
 
 class SavePoints:

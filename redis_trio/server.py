@@ -36,7 +36,13 @@ from redis_trio.jobs import standard_jobs
 from redis_trio.keeper import Keeper, awake
 from redis_trio.listeners import TCP, TLS, UNIX, Listeners, address_text, set_options
 from redis_trio.persistence.aof import AofError, Job
-from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
+from redis_trio.persistence.aof_files import (
+    aof_changed,
+    collect_history,
+    complete_aof,
+    load_aof,
+    open_aof,
+)
 from redis_trio.persistence.loading import load_in_turns
 from redis_trio.persistence.rdb_file import LoadError, load_slices, save, save_at_end
 from redis_trio.persistence.rdb_format import RdbError
@@ -166,6 +172,7 @@ class RedisServer:
         self._follow_scope = trio.CancelScope()
         begin_as_configured(self.state)
         config.subscribe("appendonly", self._appendonly_changed)
+        config.subscribe("aof-disable-auto-gc", lambda: collect_history(self.state))
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
@@ -453,6 +460,8 @@ class RedisServer:
             except AofError:
                 pass  # it has been logged, and the end has come anyway
             aof.stop()
+        if aof.wanted:
+            await self.state.background.on_disk(lambda: complete_aof(self.state))
 
     def _appendonly_changed(self) -> None:
         """Follow CONFIG SET appendonly; what the first value says is done by `_run`."""

@@ -41,6 +41,7 @@ from redis_trio.memory import Memory
 from redis_trio.persistence.aof import AppendOnly
 from redis_trio.persistence.background import BackgroundSave
 from redis_trio.persistence.loading import Loading
+from redis_trio.persistence.rewrite import Rewrite
 from redis_trio.persistence.state import Persistence
 from redis_trio.protocol.request import Args, Limits
 from redis_trio.pubsub import PubSub
@@ -174,7 +175,7 @@ class ServerState:
       last_ns: when the command before this one ended (perf_counter_ns); see `execute.call`.
       persistence: of saves and loads.
       loading: how far the load in hand is.
-      background: saves in the background.
+      background: saves in the background; rewrite: rewrites of the append-only file.
       save_dirty: from how many changes on it has to be told of them, -1 if it need not be.
       snapshot: the moment that is being saved, None if there is none; there is one at a time.
       slow_ns: how long a command takes that `was_slow` wants to see.
@@ -263,6 +264,7 @@ class ServerState:
         "port",
         "pubsub",
         "replication",
+        "rewrite",
         "rng",
         "run_id",
         "samples",
@@ -319,6 +321,7 @@ class ServerState:
         self.replication = Replication(self)
         self.feed = Feed(self.replication)
         self.aof = AppendOnly(self)
+        self.rewrite = Rewrite(self)
         self.waiting = Waiting()
         self.pubsub = PubSub()
         self.monitors: dict[Client, None] = {}

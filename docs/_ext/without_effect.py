@@ -18,10 +18,6 @@ WITHOUT_EFFECT: Final = {
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": "rdb-del-sync-files",
-    "Append-only file": (
-        "no-appendfsync-on-rewrite auto-aof-rewrite-percentage auto-aof-rewrite-min-size "
-        "aof-rewrite-incremental-fsync"
-    ),
     "Replication": (
         "masteruser masterauth replica-serve-stale-data replica-read-only replica-ignore-maxmemory "
         "replica-ignore-disk-write-errors replica-priority replica-announced replica-announce-ip "

@@ -73,7 +73,7 @@ def bgsave(client: Client, args: Args) -> Reply:
     background = server.background
     if background.running:
         raise RedisError(IN_PROGRESS)
-    if server.snapshot is not None or client.executing:
+    if background.is_other_active or client.executing:
         if not schedules and not client.executing:
             raise RedisError(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
@@ -84,6 +84,35 @@ def bgsave(client: Client, args: Args) -> Reply:
     if not background.begin():
         raise RedisError("ERR")
     return Status(b"Background saving started")
+
+
+@command(
+    "BGREWRITEAOF",
+    arity=1,
+    flags=NO_ASYNC_LOADING | ADMIN | NOSCRIPT,
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Rewrites the append-only file from the data as it is now, while clients are served.",
+)
+def bgrewriteaof(client: Client, args: Args) -> Reply:
+    """Begin to rewrite the append-only file, or do so when what is being written now has ended.
+
+    Errors: a rewrite is running; it cannot begin, and the log has the reason.
+    """
+    server = client.server
+    rewrite = server.rewrite
+    background = server.background
+    if rewrite.running:
+        raise RedisError("ERR Background append only file rewriting already in progress")
+    if background.running or background.is_other_active or client.executing:
+        rewrite.schedule()
+        return Status(b"Background append only file rewriting scheduled")
+    if not rewrite.begin():
+        raise RedisError(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+            "information."
+        )
+    return Status(b"Background append only file rewriting started")
 
 
 @command(

@@ -27,7 +27,7 @@ from redis_trio.command import (
 from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.info import info_text
 from redis_trio.keyspace.database import Database
-from redis_trio.persistence.rdb_file import save_at_end
+from redis_trio.persistence.rdb_file import save, save_at_end
 from redis_trio.protocol.reply import NO_REPLY, OK, Reply, Verbatim
 from redis_trio.protocol.request import Args
 
@@ -112,9 +112,20 @@ def flushdb(client: Client, args: Args) -> Reply:
     tips="REQUEST_POLICY:ALL_SHARDS RESPONSE_POLICY:ALL_SUCCEEDED",
 )
 def flushall(client: Client, args: Args) -> Reply:
-    """Remove all keys from all databases. A save in the background is given up."""
-    client.server.background.give_up()
-    return _flush(client, args, client.server.dbs)
+    """Remove all keys from all databases.
+
+    A save in the background is given up, and with save points the file is made as empty as the
+    data (db.c flushAllDataAndResetRDB). That sets `dirty` to 0, so the command is fed here.
+    """
+    server = client.server
+    background = server.background
+    dirty = server.dirty
+    reply = _flush(client, args, server.dbs)
+    is_changed = server.dirty > dirty
+    background.give_up()
+    if server.config.save and background.spawn is not None and save(server) and is_changed:
+        server.feed.add_effect(client.db.index, args)
+    return reply
 
 
 def _flush(client: Client, args: Args, dbs: list[Database]) -> Reply:

@@ -31,6 +31,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.data.expires import NEVER
+from redis_trio.persistence.aof_manifest import AofError as AofError
+from redis_trio.persistence.aof_manifest import Manifest
 
 if TYPE_CHECKING:
     from redis_trio.client import Client
@@ -50,33 +52,33 @@ DELAYED_MS: Final = 2000  # an fsync that takes longer is counted, and logged
 LOG_MS: Final = 30_000  # from one line about failed writes to the next
 
 
-class AofError(Exception):
-    """The append-only file cannot be kept as ``appendfsync always`` promises; the server ends."""
-
-
 class Job:
-    """Work on a file that may take long: write, and perhaps fsync, and perhaps close it.
+    """Work on a file that may take long: write, and perhaps fsync, and go on in another one.
 
     Attributes:
       end: the position up to which all is written when it is done.
-      offset: that of the feed there.
+      offset: that of the replication stream there.
       began_ms: when it began.
       error: why it failed; `left` is what has not been written then.
       short: whether bytes of what is left are in the file all the same.
+      open_next: opens the file that is appended to from then on; None to stay. Raises OSError.
+      next_fd: that file, -1 if there is none; `next_error` says why.
+      ended: called in the end, whatever came of it.
     """
 
-    def __init__(
-        self, fd: int, chunks: list[bytes], end: int, offset: int, *, sync: bool, close: bool
-    ) -> None:
+    def __init__(self, fd: int, chunks: list[bytes], end: int, offset: int, *, sync: bool) -> None:
         self.fd = fd
         self.left = b"".join(chunks)
         self.end = end
         self.offset = offset
         self.sync = sync
-        self.close = close
         self.began_ms = 0
         self.error: OSError | None = None
         self.sync_failed = False
+        self.open_next: Callable[[], int] | None = None
+        self.next_fd = -1
+        self.next_error: OSError | None = None
+        self.ended: Callable[[Job], None] | None = None
         self._lock = threading.Lock()
         self._done = False
 
@@ -97,8 +99,12 @@ class Job:
                 self.error = exc
                 if isinstance(exc, ShortWrite):
                     self.left = exc.left
-            if self.close:
-                os.close(self.fd)
+            if self.error is None and self.open_next is not None:
+                try:
+                    self.next_fd = self.open_next()
+                    os.close(self.fd)
+                except OSError as exc:
+                    self.next_error = exc
 
 
 class ShortWrite(OSError):
@@ -159,13 +165,17 @@ class AppendOnly:
 
     Attributes:
       active: whether there is one.
-      wanted: whether there is to be one as soon as the transaction in hand has ended.
+      wanted: whether there is to be one as soon as its base can be written.
+      has_base: whether its base has been written; until then it is of no use after a restart.
+      manifest: its files.
       fd: the incremental file that is appended to, -1 if there is none.
-      policy: NO, EVERYSEC or ALWAYS, as `appendfsync` says.
+      policy: NO, EVERYSEC or ALWAYS, as `appendfsync` and `no-appendfsync-on-rewrite` say.
       fed, written, synced: positions.
-      fsynced_offset: the feed's offset up to which all is synced, -1 while there is no AOF.
+      fsynced_offset: the offset of the replication stream up to which all is synced, 0 while there
+        is no base, -1 while there is no AOF.
       size, base_size: bytes in all files, and how many that were after the last rewrite.
       incr_size: bytes in the file that is appended to.
+      rewrite_size: from how many bytes on `Rewrite` is to be told, NEVER if it need not be.
       error: the number of the error (errno) that keeps clients from writing, 0 if there is none.
       delayed_syncs: how often an fsync took long.
       start_job: hands a job to the shell's thread; None while there is no shell.
@@ -177,6 +187,8 @@ class AppendOnly:
         self._server: Final = server
         self.active = False
         self.wanted = False
+        self.has_base = False
+        self.manifest = Manifest()
         self.fd = -1
         self.policy = POLICIES[server.config.appendfsync]
         self.fed = 0
@@ -186,6 +198,7 @@ class AppendOnly:
         self.size = 0
         self.base_size = 0
         self.incr_size = 0
+        self.rewrite_size = NEVER
         self.error = 0
         self.delayed_syncs = 0
         self.start_job: Callable[[Job], None] | None = None
@@ -203,25 +216,40 @@ class AppendOnly:
         self._was_delayed = False
         self._sync_error = 0
         self._write_error = 0
-        self._follow_config()
-        server.config.subscribe(["appendfsync", "aof-timestamp-enabled"], self._follow_config)
+        self._offset = 0  # what `fsynced_offset` will be when there is a base
+        self.follow_config()
+        server.config.subscribe(
+            ["appendfsync", "aof-timestamp-enabled", "no-appendfsync-on-rewrite"],
+            self.follow_config,
+        )
 
-    def _follow_config(self) -> None:
-        config = self._server.config
-        self.policy = POLICIES[config.appendfsync]
+    def follow_config(self) -> None:
+        """Take note that the configuration has changed, or that a snapshot has begun or ended."""
+        server = self._server
+        config = server.config
+        policy = POLICIES[config.appendfsync]
+        if config.no_appendfsync_on_rewrite and server.snapshot is not None:
+            policy = NO
         self._stamped = config.aof_timestamp_enabled
+        if policy == self.policy:
+            return
+        self.policy = policy
         if self.active:
+            self.end_unit()
             self._tell_when()
 
     # -- begin and end
 
-    def begin(self, fd: int, size: int, total: int, base_size: int) -> None:
+    def begin(
+        self, fd: int, size: int, total: int, base_size: int, *, has_base: bool = True
+    ) -> None:
         """Append to this file from now on, and feed it.
 
         Args:
           size: bytes in the file.
           total: bytes in all files.
           base_size: bytes that all files had after the last rewrite.
+          has_base: whether the data so far is in those files; else `based` will be called.
         """
         assert not self.active
         server = self._server
@@ -232,7 +260,11 @@ class AppendOnly:
         self.base_size = base_size
         self.active = True
         self.written = self.synced = self.fed
-        self.fsynced_offset = server.replication.offset
+        self._offset = server.replication.offset
+        self.fsynced_offset = self._offset if has_base else 0
+        self.has_base = has_base
+        self.wanted = False
+        server.rewrite.look()
         self._write_error = self._sync_error = 0
         self._update_error()
         self._stop_listening = server.feed.listen(self._append)
@@ -273,16 +305,33 @@ class AppendOnly:
         self.written = self.synced = self.fed  # nobody will ever know better
         self._release(self.fed)
 
-    def switch(self, fd: int) -> None:
-        """Go on in another, empty file; the one so far is synced and closed by a job."""
+    def switch(self, open_next: Callable[[], int], ended: Callable[[Job], None]) -> None:
+        """Go on in another, empty file: what is fed from now on is written there.
+
+        A job syncs the one so far, opens the other and closes the first. If that fails all goes on
+        in the first one.
+
+        Args:
+          open_next: returns the other file; called in a thread. Raises OSError.
+          ended: called with the job when it has been done.
+        """
         server = self._server
         server.feed.flush()
-        self._queue(self._take_job(sync=True, close=True))
-        self.fd = fd
-        self.incr_size = 0
         assert self._stop_listening is not None
         self._stop_listening()
         self._stop_listening = server.feed.listen(self._append)
+        job = self._take_job(sync=True)
+        job.open_next = open_next
+        job.ended = ended
+        self._queue(job)
+
+    def based(self, base_bytes: int) -> None:
+        """Take note that the base has been written, behind which the file comes."""
+        self.size = self.base_size = base_bytes + self.incr_size
+        if not self.has_base:
+            self.has_base = True
+            self.fsynced_offset = self._offset
+            self._release(self.synced if self.policy == ALWAYS else self.written)
 
     # -- what is fed
 
@@ -329,9 +378,9 @@ class AppendOnly:
         job.run()
         self._finished(job)
 
-    def _take_job(self, *, sync: bool = False, close: bool = False) -> Job:
+    def _take_job(self, *, sync: bool = False) -> Job:
         """Return the job of writing all that is buffered."""
-        job = Job(self.fd, self._buffer, self.fed, self._server.replication.offset, sync=sync, close=close)
+        job = Job(self.fd, self._buffer, self.fed, self._server.replication.offset, sync=sync)
         self._buffer = []
         self.buffered = 0
         if sync:
@@ -364,6 +413,8 @@ class AppendOnly:
             self._queue(self._next_jobs.popleft())
         elif self.active:
             self.end_unit()
+        if job.ended is not None:
+            job.ended(job)
 
     def sync(self) -> None:
         """Begin to have all that was fed on the disk."""
@@ -389,8 +440,13 @@ class AppendOnly:
         size = job.end - self.written
         self.written = job.end
         self.size += size
-        if job.fd == self.fd:
-            self.incr_size += size
+        self.incr_size += size
+        if job.next_fd >= 0:
+            self.fd = job.next_fd
+            self.incr_size = 0
+        if NEVER < self.rewrite_size <= self.size:
+            self.rewrite_size = NEVER
+            server.rewrite.look()
         self._retry_ms = NEVER
         if self._write_error:
             self._write_error = 0
@@ -400,7 +456,9 @@ class AppendOnly:
         elif job.sync:
             self._sync_error = 0
             self.synced = job.end
-            self.fsynced_offset = job.offset
+            self._offset = job.offset
+            if self.has_base:
+                self.fsynced_offset = job.offset
         self._update_error()
         if self._held or job.sync:
             self._release(self.synced if self.policy == ALWAYS else self.written)
@@ -412,14 +470,19 @@ class AppendOnly:
         if now_ms - self._logged_ms >= LOG_MS:
             self._logged_ms = now_ms
             server.log.warning("Error writing to the AOF file: %s", error.strerror)
-        left = len(job.left)
-        done = job.end - left - self.written
+        done = job.end - len(job.left) - self.written
         self.written += done
         self.size += done
-        if job.fd == self.fd:
-            self.incr_size += done
-        self._buffer.insert(0, job.left)
-        self.buffered += left
+        self.incr_size += done
+        left = [job.left]
+        for other in self._next_jobs:  # which wanted to write behind that, and to go on elsewhere
+            left.append(other.left)
+            other.error = other.next_error = error
+            if other.ended is not None:
+                other.ended(other)
+        self._next_jobs.clear()
+        self._buffer = left + self._buffer
+        self.buffered += sum([len(chunk) for chunk in left])
         self._write_error = error.errno or errno.EIO
         self._update_error()
         if self.policy == ALWAYS and self.active:
@@ -455,7 +518,7 @@ class AppendOnly:
     def next_sync_ms(self) -> int:
         """Return when something is to be done, NEVER if all is as safe as it should be."""
         if not self.active:
-            return self._server.clock.now_ms if self.wanted else NEVER
+            return NEVER
         job = self.job
         if job is not None:
             if self._was_delayed or not self.buffered:

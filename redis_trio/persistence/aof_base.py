@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from redis_trio.persistence.aof_commands import data_pieces
-from redis_trio.persistence.rdb_file import all_pieces, file_version, new_writer
+from redis_trio.feed import encode_command
+from redis_trio.persistence.aof_commands import data_pieces, head_pieces, key_pieces
+from redis_trio.persistence.rdb_file import all_pieces, aux_fields, file_version, new_writer
 
 if TYPE_CHECKING:
     from redis_trio.config import Config
+    from redis_trio.persistence.snapshot import Encoder
     from redis_trio.state import ServerState
 
 
@@ -26,3 +28,37 @@ def base_pieces(server: ServerState) -> Iterator[bytes]:
     if server.config.aof_use_rdb_preamble:
         return all_pieces(server, new_writer(server, file_version(server)), is_aof_base=True)
     return data_pieces(server)
+
+
+def base_encoder(server: ServerState) -> tuple[Encoder, list[bytes]]:
+    """Return who makes a base of a snapshot, and how it begins."""
+    if not server.config.aof_use_rdb_preamble:
+        return CommandEncoder(), head_pieces(server)
+    writer = new_writer(server, file_version(server))
+    head = [writer.header(aux_fields(server, is_aof_base=True))]
+    head += [writer.library(code) for code in server.persistence.libraries]
+    return writer, head
+
+
+class CommandEncoder:
+    """Makes commands of databases and keys; when a key was last accessed they do not tell."""
+
+    def database(self, index: int, keys: int, expires: int) -> bytes:
+        """Return how keys of a database begin."""
+        return encode_command([b"SELECT", b"%d" % index])
+
+    def key_bytes(
+        self, key: bytes, value: object, when_ms: int, idle_s: int, frequency: int
+    ) -> bytes:
+        """Return the commands that make a key."""
+        return b"".join(list(key_pieces(key, value, when_ms)))
+
+    def key_pieces(
+        self, key: bytes, value: object, when_ms: int, idle_s: int, frequency: int
+    ) -> Iterator[bytes]:
+        """Iterate over those commands."""
+        return key_pieces(key, value, when_ms)
+
+    def end(self) -> bytes:
+        """Return how it all ends: with the last command."""
+        return b""

@@ -34,8 +34,7 @@ _ENTRIES: Final = 256  # of a stream that are taken at a time
 
 def data_pieces(server: ServerState) -> Iterator[bytes]:
     """Iterate over the commands that make all of a server's data, encoded, a key at a time."""
-    if server.config.aof_timestamp_enabled:
-        yield b"#TS:%d\r\n" % (server.clock.now_ms // 1000)
+    yield from head_pieces(server)
     for db in server.dbs:
         if not db.table.count:
             continue
@@ -43,6 +42,16 @@ def data_pieces(server: ServerState) -> Iterator[bytes]:
         for shard in db.table.shards():
             for key, value in shard.items():
                 yield from key_pieces(key, value, db.expires.get(key))
+
+
+def head_pieces(server: ServerState) -> list[bytes]:
+    """Return what comes before the data: when that was so, and the function libraries."""
+    pieces: list[bytes] = []
+    if server.config.aof_timestamp_enabled:
+        pieces.append(b"#TS:%d\r\n" % (server.clock.now_ms // 1000))
+    for code in server.persistence.libraries:
+        pieces.append(encode_command([b"FUNCTION", b"LOAD", code]))
+    return pieces
 
 
 def key_pieces(key: bytes, value: object, when_ms: int) -> Iterator[bytes]:

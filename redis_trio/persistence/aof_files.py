@@ -2,14 +2,11 @@
 
 - At start, with `appendonly yes`, what the folder has is loaded and appended to; where there is
   nothing, an empty base is made (and dump.rdb, if there is one, is not looked at).
-- CONFIG SET appendonly yes writes the data as it is now into a new base and begins a new
-  incremental file with what comes then. CONFIG SET appendonly no ends with an fsync.
+- CONFIG SET appendonly yes begins with a rewrite (rewrite.py), CONFIG SET appendonly no ends with
+  an fsync.
+- What a process that was killed has left there, and no manifest names, is deleted at start.
 
-A base is written beside the old one and gets its name, and a place in the manifest, when it is on
-the disk, so that there is always a whole AOF.
-
-Source: Redis aof.c aofUpgradePrepare, aofOpenIfNeededOnServerStart, startAppendOnly,
-backgroundRewriteDoneHandler.
+Source: Redis aof.c aofUpgradePrepare, aofOpenIfNeededOnServerStart; config.c updateAppendonly.
 """
 
 from __future__ import annotations
@@ -19,30 +16,23 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from redis_trio.config import ConfigError
-from redis_trio.persistence.aof import AofError
 from redis_trio.persistence.aof_base import base_pieces, base_suffix
 from redis_trio.persistence.aof_loader import load_files
 from redis_trio.persistence.aof_manifest import (
     BASE,
+    AofError,
     AofFile,
     Manifest,
-    ManifestError,
-    read_manifest,
     remove_file,
     sync_folder,
     write_manifest,
 )
 from redis_trio.persistence.loading import Slices, load_at_once
 from redis_trio.persistence.rdb_file import empty_databases
+from redis_trio.persistence.rewrite import aof_folder, load_manifest, open_incr, remove_history
 
 if TYPE_CHECKING:
-    from redis_trio.config import Config
     from redis_trio.state import ServerState
-
-
-def aof_folder(config: Config) -> str:
-    """Return the path of the folder."""
-    return os.path.join(config.dir, config.appenddirname)
 
 
 # -- at start
@@ -54,7 +44,7 @@ def load_aof(server: ServerState) -> Slices:
     Raises:
       AofError: it is damaged, or cannot be read; it has been logged.
     """
-    manifest = _manifest(server)
+    manifest = load_manifest(server)
     folder = aof_folder(server.config)
     _upgrade(server, manifest, folder)
     sizes = [_size(server, folder, file.name) for file in manifest.files]
@@ -70,9 +60,10 @@ def open_aof(server: ServerState) -> None:
     """
     config = server.config
     folder = aof_folder(config)
-    manifest = _manifest(server)
+    manifest = load_manifest(server)
     try:
         os.makedirs(folder, 0o755, exist_ok=True)
+        _remove_leftovers(folder)
         if not manifest.files:
             name = _add_base(server, manifest, folder)
             server.log.info("Creating AOF base file %s on server start", name)
@@ -80,10 +71,11 @@ def open_aof(server: ServerState) -> None:
         if not manifest.incr:
             manifest.add_incr(config.appendfilename)
         name = manifest.incr[-1].name
-        fd = _open(os.path.join(folder, name))
+        fd = open_incr(os.path.join(folder, name))
         try:
             write_manifest(manifest, folder, config.appendfilename)
-            _begin(server, manifest, folder, fd)
+            sizes = [os.path.getsize(os.path.join(folder, file.name)) for file in manifest.files]
+            server.aof.manifest = remove_history(server, manifest)
         except OSError:
             os.close(fd)
             raise
@@ -92,28 +84,15 @@ def open_aof(server: ServerState) -> None:
             "Can't open the append-only file in %s: %s", config.appenddirname, exc.strerror
         )
         raise AofError("the append-only file cannot be opened") from None
+    server.aof.begin(fd, sizes[-1], sum(sizes), sizes[0] if manifest.base is not None else 0)
     server.log.info("%s AOF incr file %s on server start", verb, name)
 
 
-def _manifest(server: ServerState) -> Manifest:
-    """Return the manifest in the folder.
-
-    Raises:
-      AofError: it is damaged, or cannot be read; it has been logged.
-    """
-    config = server.config
-    log = server.log
-    try:
-        return read_manifest(aof_folder(config), config.appendfilename)
-    except OSError as exc:
-        log.warning("Fatal error: can't open the AOF manifest for reading: %s", exc.strerror)
-    except ManifestError as exc:
-        log.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
-        if exc.number:
-            log.warning("Reading the manifest file, at line %d", exc.number)
-            log.warning(">>> '%s'", exc.line)
-        log.warning("%s", exc.reason)
-    raise AofError("the manifest cannot be read")
+def _remove_leftovers(folder: str) -> None:
+    """Delete what was being written when a process ended."""
+    for name in os.listdir(folder):
+        if name.startswith("temp-"):
+            remove_file(os.path.join(folder, name))
 
 
 def _upgrade(server: ServerState, manifest: Manifest, folder: str) -> None:
@@ -195,82 +174,54 @@ def aof_changed(server: ServerState) -> None:
     """
     aof = server.aof
     if not server.config.appendonly:
-        aof.wanted = False
-        aof.stop()
+        server.rewrite.turn_off()
     elif not aof.active and not aof.wanted:
-        current = server.current
-        if current is not None and current.executing:
-            server.log.info(
-                "AOF was enabled during a transaction. An AOF background was scheduled to start "
-                "when possible."
-            )
-            aof.wanted = True
-            server.due_at(server.clock.now_ms)
-        else:
-            turn_on(server)
+        turn_on(server)
 
 
 def turn_on(server: ServerState) -> None:
-    """Write the data as it is into a new base, and append to a new file from now on.
+    """Have an AOF from now on, which begins with the data as it is.
 
     Raises:
       ConfigError: that is not possible; why has been logged.
     """
+    if not server.rewrite.turn_on():
+        raise ConfigError("Unable to turn on AOF. Check server logs.")
+
+
+def collect_history(server: ServerState) -> None:
+    """Follow a change of `aof-disable-auto-gc`."""
+    aof = server.aof
+    if aof.active and not server.rewrite.running:
+        try:
+            aof.manifest = remove_history(server, aof.manifest)
+        except OSError as exc:
+            server.log.warning("Error writing the AOF manifest: %s", exc.strerror)
+
+
+def complete_aof(server: ServerState) -> None:
+    """Write the base that was not written when the server ended, so that all data is there again.
+
+    To be called when nothing changes any more. A failure is logged.
+    """
+    aof = server.aof
+    if not aof.wanted:
+        return
+    aof.wanted = False
     config = server.config
     folder = aof_folder(config)
-    server.aof.wanted = False
-    server.feed.flush()
     try:
-        manifest = _manifest(server)
+        manifest = load_manifest(server)
         os.makedirs(folder, 0o755, exist_ok=True)
-        _add_base(server, manifest, folder)
+        name = _add_base(server, manifest, folder)
         manifest.retire_incr(0)
-        fd = _open(os.path.join(folder, manifest.add_incr(config.appendfilename)), fresh=True)
-        try:
-            write_manifest(manifest, folder, config.appendfilename)
-            _begin(server, manifest, folder, fd)
-        except OSError:
-            os.close(fd)
-            raise
-        server.aof.base_size = server.aof.size
+        write_manifest(manifest, folder, config.appendfilename)
+        remove_history(server, manifest)
     except (OSError, AofError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else exc
-        server.log.warning("The append-only file cannot be turned on: %s", reason)
-        raise ConfigError("Unable to turn on AOF. Check server logs.") from None
-    remove_history(server, manifest, folder)
-
-
-def turn_on_later(server: ServerState) -> None:
-    """Do what had to wait for the end of a transaction; if it fails, `appendonly` is no again."""
-    try:
-        turn_on(server)
-    except ConfigError:
-        server.config.appendonly = False
-
-
-def remove_history(server: ServerState, manifest: Manifest, folder: str) -> None:
-    """Delete the files that a base has replaced."""
-    if server.config.aof_disable_auto_gc or not manifest.history:
-        return
-    for file in manifest.history:
-        server.log.info("Removing the history file %s", file.name)
-        remove_file(os.path.join(folder, file.name))
-    manifest.history = []
-    try:
-        write_manifest(manifest, folder, server.config.appendfilename)
-    except OSError as exc:  # the names stay in it until the next time
-        server.log.warning("Error writing the AOF manifest: %s", exc.strerror)
-
-
-def _begin(server: ServerState, manifest: Manifest, folder: str, fd: int) -> None:
-    """Begin to append to the last file of a manifest."""
-    sizes = [os.path.getsize(os.path.join(folder, file.name)) for file in manifest.files]
-    server.aof.begin(fd, sizes[-1], sum(sizes), sizes[0] if manifest.base is not None else 0)
-
-
-def _open(path: str, *, fresh: bool = False) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    return os.open(path, flags | os.O_TRUNC if fresh else flags, 0o644)
+        server.log.warning("The append-only file could not be completed: %s", reason)
+    else:
+        server.log.info("Creating AOF base file %s on server end", name)
 
 
 # -- the base

@@ -31,6 +31,10 @@ _PLAIN: Final = re.compile(r"[!-~]*")
 _SPECIAL: Final = re.compile(r"[\\\"' ]")
 
 
+class AofError(Exception):
+    """The append-only file cannot be had, or not be kept as `appendfsync always` promises."""
+
+
 class ManifestError(Exception):
     """A manifest that cannot be understood.
 
@@ -221,18 +225,34 @@ def write_manifest(manifest: Manifest, folder: str, filename: str) -> None:
     Raises:
       OSError: it cannot be written.
     """
-    path = os.path.join(folder, manifest_name(filename))
+    prepared = prepare_manifest(manifest, folder, filename)
+    try:
+        os.replace(prepared, os.path.join(folder, manifest_name(filename)))
+    except OSError:
+        remove_file(prepared)
+        raise
+    sync_folder(folder)
+
+
+def prepare_manifest(manifest: Manifest, folder: str, filename: str) -> str:
+    """Write a manifest beside the one there is, to replace it; return its path.
+
+    Everything in the folder is on the disk then.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     temporary = os.path.join(folder, "temp-" + manifest_name(filename))
     try:
         with open(temporary, "wb") as file:
             file.write(encode(manifest.text()))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        sync_folder(folder)
     except OSError:
         remove_file(temporary)
         raise
-    sync_folder(folder)
+    return temporary
 
 
 def sync_folder(folder: str) -> None:

@@ -64,6 +64,37 @@ async def write_out(snapshot: Snapshot, sink: Callable[[bytes], Awaitable[None]]
         snapshot.close()
 
 
+async def write_file(snapshot: Snapshot, path: str, *, incremental: bool) -> None:
+    """Write a snapshot into a new file, and have all of it on the disk; serve clients meanwhile.
+
+    Args:
+      incremental: whether it comes to the disk bit by bit, and not all at the end.
+
+    Raises:
+      OSError: that is not possible. Something may be there.
+    """
+    on_disk = snapshot.server.background.on_disk
+    file: BinaryIO = await on_disk(lambda: open(path, "wb", buffering=0))  # noqa: SIM115
+    unsynced = 0
+
+    def write(data: bytes) -> None:
+        nonlocal unsynced
+        write_all(file, data)
+        unsynced += len(data)
+        if unsynced >= SYNC_BYTES and incremental:
+            unsynced = 0
+            os.fdatasync(file.fileno())
+
+    async def sink(data: bytes) -> None:
+        await on_disk(lambda: write(data))
+
+    try:
+        await write_out(snapshot, sink)
+        await on_disk(lambda: sync_file(file))
+    finally:
+        file.close()
+
+
 class BackgroundSave:
     """The background saves of one server: one at a time.
 
@@ -82,7 +113,6 @@ class BackgroundSave:
         self._scope = trio.CancelScope()
         self._dirty_before = 0
         self._tried_s = 0
-        self._unsynced = 0  # bytes written since the last fsync
         self.running = False
         self.scheduled = False
         self.began_s = -1
@@ -94,12 +124,18 @@ class BackgroundSave:
         server.config.subscribe("save", self.points_changed)
         server.config.subscribe("stop-writes-on-bgsave-error", server.update_gate)
 
+    @property
+    def is_other_active(self) -> bool:
+        """Whether something else is being saved."""
+        server = self._server
+        return server.rewrite.running or (server.snapshot is not None and not self.running)
+
     # -- one save
 
     def begin(self) -> bool:
         """Fix the moment and begin to save it; return whether that was possible."""
         server = self._server
-        if self.spawn is None or self.running or server.snapshot is not None:
+        if self.spawn is None or self.running or self.is_other_active:
             return False
         persistence = server.persistence
         persistence.saves += 1
@@ -145,28 +181,12 @@ class BackgroundSave:
 
     async def _save(self, snapshot: Snapshot, temporary: str, path: str) -> None:
         """Write the file and put it in place. Raises OSError."""
-        file: BinaryIO = await self.on_disk(lambda: open(temporary, "wb", buffering=0))  # noqa: SIM115
-        try:
-
-            async def sink(data: bytes) -> None:
-                await self.on_disk(lambda: self._write(file, data))
-
-            await write_out(snapshot, sink)
-            await self.on_disk(lambda: os.fsync(file.fileno()))
-        finally:
-            file.close()
+        incremental: bool = self._server.config.rdb_save_incremental_fsync
+        await write_file(snapshot, temporary, incremental=incremental)
         await trio.lowlevel.checkpoint_if_cancelled()
         os.replace(temporary, path)
         with trio.CancelScope(shield=True):
             await self.on_disk(lambda: rdb_file.sync_folder(path))
-
-    def _write(self, file: BinaryIO, data: bytes) -> None:
-        """Write bytes, and have them on the disk now and then; in a thread. Raises OSError."""
-        write_all(file, data)
-        self._unsynced += len(data)
-        if self._unsynced >= SYNC_BYTES and self._server.config.rdb_save_incremental_fsync:
-            self._unsynced = 0
-            os.fdatasync(file.fileno())
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Do what may wait for the disk; it is done when this returns, even if cancelled."""
@@ -204,7 +224,7 @@ class BackgroundSave:
     def schedule(self) -> None:
         """Have a save begin as soon as that is possible."""
         self.scheduled = True
-        if self._server.snapshot is None:
+        if not self.running and not self.is_other_active:
             self._server.due_at(self._server.clock.now_ms)
 
     def give_up(self) -> None:
@@ -230,8 +250,9 @@ class BackgroundSave:
     # -- when to save
 
     def points_changed(self) -> None:
-        """Look at the save points again: they, the last save or the number of changes changed."""
+        """Look again at what is due: something has changed that decides about it."""
         server = self._server
+        server.rewrite.look()
         if not server.persistence.last_save_ok:
             server.update_gate()
         counts = [changes for _, changes in server.config.save if changes > server.dirty]
@@ -243,7 +264,7 @@ class BackgroundSave:
     def next_save_ms(self) -> int:
         """Return when a save is due by the changes so far, NEVER if none is."""
         server = self._server
-        if self.running or server.snapshot is not None or self.spawn is None:
+        if self.running or self.is_other_active or self.spawn is None:
             return NEVER
         if server.persistence.loading:
             return NEVER
@@ -272,6 +293,11 @@ class BackgroundSave:
                 server.log.info("%d changes in %d seconds. Saving...", changes, seconds)
                 break
         self.begin()
+
+
+def sync_file(file: BinaryIO) -> None:
+    """Have a file on the disk. Raises OSError."""
+    os.fsync(file.fileno())
 
 
 def write_all(file: BinaryIO, data: bytes) -> None:

@@ -436,6 +436,15 @@ def save_at_end(server: ServerState, options: Collection[str]) -> bool:
     Source: server.c finishShutdown.
     """
     persistence = server.persistence
+    rewrite = server.rewrite
+    if rewrite.running:
+        if server.aof.active and not server.aof.has_base:
+            if "force" not in options:
+                server.log.warning("Writing initial AOF, can't exit.")
+                return False
+            server.log.warning("Writing initial AOF. Exit anyway.")
+        server.log.warning("There is a child rewriting the AOF. Killing it!")
+        rewrite.give_up()
     persistence.saves_at_end = (
         "nosave" not in options
         and ("save" in options or bool(server.config.save))
@@ -443,8 +452,10 @@ def save_at_end(server: ServerState, options: Collection[str]) -> bool:
     )
     if not persistence.saves_at_end:
         return True
+    if server.background.running:
+        server.log.warning("There is a child saving an .rdb. Killing it!")
+        server.background.give_up()
     server.log.info("Saving the final RDB snapshot before exiting.")
-    server.background.give_up()
     if save(server):
         return True
     if "force" in options:

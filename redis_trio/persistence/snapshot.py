@@ -295,6 +295,7 @@ class Snapshot:
                 db.saving = source
                 self.keys_total += source.count
         server.snapshot = self
+        server.aof.follow_config()
 
     def step(self, budget_ns: i64) -> bool:
         """Make bytes for about `budget_ns`, or until there are CHUNK; return whether more come."""
@@ -327,6 +328,7 @@ class Snapshot:
         if server.snapshot is not self:
             return
         server.snapshot = None
+        server.aof.follow_config()
         for db in server.dbs:
             db.saving = None
         for source in self._sources:

@@ -358,6 +358,7 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("SAVE", [], DONE),
     ("BGSAVE", ["SCHEDULE", "now"], Fails("syntax error")),
     ("LASTSAVE", [], ANY),
+    ("BGREWRITEAOF", [], ANY),
     ("SWAPDB", ["0", "1"], DONE),
     ("FLUSHDB", [], DONE),
     ("FLUSHALL", [], DONE),

@@ -14,7 +14,8 @@ from redis_trio.data.expires import NEVER
 from redis_trio.feed import encode_command
 from redis_trio.jobs import AofSync
 from redis_trio.persistence.aof import INLINE_MAX, AofError, AppendOnly, Job
-from redis_trio.persistence.aof_files import aof_changed, load_aof, open_aof
+from redis_trio.persistence.aof_files import aof_changed, open_aof
+from redis_trio.persistence.rewrite import open_incr
 from redis_trio.protocol.reply import OK, RedisError, Reply
 from redis_trio.protocol.request import Args, RequestParser
 from redis_trio.state import ServerState
@@ -93,6 +94,27 @@ def talker(state: ServerState) -> tuple[Client, Sent]:
     transport = Sent()
     client = transport.client = state.new_client(transport)
     return client, transport
+
+
+@pytest.fixture
+def full(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Fill the disk, or make room: writes fail after three bytes."""
+    write = os.write
+    state = {"full": False}
+
+    def some(fd: int, data: memoryview) -> int:
+        if not state["full"] or fd != disk.aof.fd:
+            return write(fd, data)
+        if len(data) > 3 and disk.path.stat().st_size == disk.aof.incr_size:
+            return write(fd, data[:3])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("redis_trio.persistence.aof.os.write", some)
+
+    def set_full(is_full: bool) -> None:
+        state["full"] = is_full
+
+    return set_full
 
 
 # -- everysec and no
@@ -180,17 +202,55 @@ def test_in_another_file_it_goes_on_behind_what_the_first_one_has(
 ) -> None:
     do("SET k 1")
     first = disk.aof.fd
-    second = os.open(tmp_path / "second", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    disk.aof.switch(second)
+    second = tmp_path / "second"
+    ended: list[Job] = []
+    disk.aof.switch(lambda: open_incr(str(second), fresh=True), ended.append)
     do("SET k 2")
-    assert (tmp_path / "second").read_bytes() == b""  # the first one is not closed yet
+    assert not second.exists()  # the first one is not synced yet
+    job = disk.jobs[0]
     disk.do()
+    assert ended == [job]
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(first)
     assert disk.commands()[-1] == [b"SET", b"k", b"1"]
     expected = encode_command([b"SELECT", b"0"]) + encode_command([b"SET", b"k", b"2"])
-    assert (tmp_path / "second").read_bytes() == expected
+    assert second.read_bytes() == expected
     assert disk.aof.incr_size == len(expected)
+
+
+def test_without_another_file_it_goes_on_in_the_first_one(disk: Disk, do: Do) -> None:
+    def fail() -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    ended: list[Job] = []
+    disk.aof.switch(fail, ended.append)
+    do("SET k 2")
+    disk.do()
+    assert ended[0].next_error is not None
+    assert disk.commands() == [[b"SELECT", b"0"], [b"SET", b"k", b"2"]]
+    assert disk.aof.error == 0
+
+
+def test_what_cannot_be_written_stays_in_front_of_what_was_for_the_other_file(
+    disk: Disk, do: Do, full: Callable[[bool], None], tmp_path: Path, time: FakeTime
+) -> None:
+    """The job that fails is an older one, behind which the change of files waits."""
+    do("SET k 1")
+    disk.aof.sync()
+    do("SET k 2")
+    ended: list[Job] = []
+    disk.aof.switch(lambda: open_incr(str(tmp_path / "second"), fresh=True), ended.append)
+    do("SET k 3")
+    disk.jobs[0].left = encode_command([b"SET", b"k", b"1.5"])
+    full(True)
+    disk.do()
+    assert isinstance(ended[0].error, OSError)
+    assert ended[0].next_fd == -1
+    full(False)
+    time.advance(1.0)
+    AofSync(disk.state).run()
+    disk.do()
+    assert [words[-1] for words in disk.commands()] == [b"0", b"1", b"1.5", b"2", b"0", b"3"]
 
 
 def test_the_keeper_is_not_woken_for_nothing(disk: Disk, do: Do, state: ServerState) -> None:
@@ -269,27 +329,6 @@ def test_who_waits_is_answered_when_the_file_is_closed(
 # -- failures
 
 
-@pytest.fixture
-def full(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Fill the disk, or make room: writes fail after three bytes."""
-    write = os.write
-    state = {"full": False}
-
-    def some(fd: int, data: memoryview) -> int:
-        if not state["full"] or fd != disk.aof.fd:
-            return write(fd, data)
-        if len(data) > 3 and disk.path.stat().st_size == disk.aof.incr_size:
-            return write(fd, data[:3])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("redis_trio.persistence.aof.os.write", some)
-
-    def set_full(is_full: bool) -> None:
-        state["full"] = is_full
-
-    return set_full
-
-
 def test_a_write_that_fails_is_taken_back_and_tried_again(
     disk: Disk,
     do: Do,
@@ -364,66 +403,6 @@ def test_saving_is_no_change_that_is_fed(disk: Disk, do: Do, state: ServerState)
     assert do("DEBUG RELOAD") is OK
     do("SET k 3")
     assert [words[0] for words in disk.commands()] == [b"SELECT", b"SET", b"SET", b"SET"]
-
-
-def test_turned_on_it_has_the_data_as_it_is_and_what_comes(
-    tmp_path: Path, state: ServerState, do: Do
-) -> None:
-    state.config.dir = str(tmp_path)
-    do("SET k before")
-    state.config.appendonly = True
-    aof_changed(state)
-    do("SET l after")
-    do("SET k after")
-    state.config.appendonly = False
-    aof_changed(state)
-    do("SET k lost")
-    do("FLUSHALL")
-    for _ in load_aof(state):
-        pass
-    assert (do("GET k"), do("GET l")) == (b"after", b"after")
-
-
-def test_turned_on_again_the_old_files_go(tmp_path: Path, state: ServerState, do: Do) -> None:
-    state.config.dir = str(tmp_path)
-    for _ in range(2):
-        do("INCR k")
-        state.config.appendonly = True
-        aof_changed(state)
-        do("INCR k")
-        state.config.appendonly = False
-        aof_changed(state)
-    assert sorted(os.listdir(tmp_path / "appendonlydir")) == [
-        "appendonly.aof.2.base.rdb",
-        "appendonly.aof.2.incr.aof",
-        "appendonly.aof.manifest",
-    ]
-    do("FLUSHALL")
-    for _ in load_aof(state):
-        pass
-    assert do("GET k") == b"4"
-
-
-def test_turned_on_in_a_transaction_it_begins_behind_that(
-    tmp_path: Path, state: ServerState, client: Client, do: Do
-) -> None:
-    state.config.dir = str(tmp_path)
-    state.config.subscribe("appendonly", lambda: aof_changed(state))
-    state.current = client
-    do("MULTI")
-    do("INCR k")
-    do("CONFIG SET appendonly yes")
-    do("INCR k")
-    do("EXEC")
-    state.current = None
-    assert not state.aof.active
-    AofSync(state).run()
-    do("INCR k")
-    state.aof.stop()
-    do("FLUSHALL")
-    for _ in load_aof(state):
-        pass
-    assert do("GET k") == b"3"
 
 
 def test_where_it_cannot_be_written_it_is_not_turned_on(
