@@ -124,7 +124,6 @@ class RedisServer:
     Attributes:
       state: everything inside; not part of the stable API.
       config: its configuration; change it with CONFIG SET.
-      time: moves and stops its time, see `ServerTime`.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class RedisServer:
         self.state = ServerState(config, clock, logging.getLogger("redis_trio"))
         self._poller = Poller(self.state) if HAS_EPOLL else None
         self._keeper = Keeper(self.state, standard_jobs(self.state))
-        self.time = ServerTime(clock, self.state.timers, self._keeper)
+        self._time = ServerTime(clock, self.state.timers, self._keeper)
         self._listeners = Listeners(self.state, self._connected)
         self._turns = Turns()
         self._nursery: trio.Nursery | None = None
@@ -182,6 +181,11 @@ class RedisServer:
             name = listening.sock.getsockname()
             found.append(name if isinstance(name, str) else (name[0], name[1]))
         return found
+
+    @property
+    def time(self) -> ServerTime:
+        """Moves and stops the server's time."""
+        return self._time
 
     @property
     def port(self) -> int:
