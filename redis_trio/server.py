@@ -204,7 +204,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The URL that clients connect to: of plain TCP if there is that, else of TLS (rediss)."""
+        """The URL that clients connect to, of plain TCP if there is that, else of TLS (rediss)."""
         scheme = {TCP: "redis", TLS: "rediss"}
         for listening in self._listeners.sockets:
             if listening.kind != UNIX:
