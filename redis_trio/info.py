@@ -380,7 +380,7 @@ def _stats(server: ServerState) -> Lines:
         f"pubsubshard_channels:{len(server.pubsub.shard_channels)}",
         "latest_fork_usec:0",
         "total_forks:0",
-        "migrate_cached_sockets:0",
+        f"migrate_cached_sockets:{len(server.migrations.connections)}",
         f"slave_expires_tracked_keys:{server.replication.own_key_count()}",
         "active_defrag_hits:0",
         "active_defrag_misses:0",

@@ -37,6 +37,7 @@ def standard_jobs(server: ServerState) -> list[Job]:
         AofRewrite(server),
         Replicas(server),
         SavePoints(server),
+        UnusedConnections(server),
         UpstreamLink(server),
         FailoverDue(server),
         OwnExpiry(server),
@@ -245,6 +246,21 @@ class Replicas:
 
     def _changed(self) -> None:
         self._server.due_at(self._server.clock.now_ms)
+
+
+class UnusedConnections:
+    """What MIGRATE has connected to is let go when nobody has moved keys there for some time."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._migrations = server.migrations
+
+    def next_ms(self) -> int:
+        """Return when the first of them is due."""
+        return self._migrations.next_close_ms()
+
+    def run(self) -> None:
+        """Close those that are due."""
+        self._migrations.close_unused()
 
 
 class PauseEnd:

@@ -40,9 +40,21 @@ def _secret(server: ServerState, fullname: str, args: Args) -> list[int]:
             if args[i].lower() == b"auth":
                 return [i + 1, i + 2]
         return []
+    if fullname == "migrate":
+        return _migrate_secrets(args)
     if fullname == "config|set":
         return [i + 1 for i in range(2, len(args) - 1, 2) if _is_secret(server, args[i])]
     return []
+
+
+def _migrate_secrets(args: Args) -> list[int]:
+    hidden: list[int] = []
+    i = 6
+    while i < len(args) and args[i].lower() != b"keys":
+        count = {b"auth": 1, b"auth2": 2}.get(args[i].lower(), 0)
+        hidden += range(i + 1, i + 1 + count)
+        i += 1 + count
+    return hidden
 
 
 def _is_secret(server: ServerState, name: bytes) -> bool:

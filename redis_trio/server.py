@@ -349,6 +349,7 @@ class RedisServer:
                     self.state.aof.start_job = self._start_job
                 self.state.background.uses_threads = self._has_threads
                 self.state.background.spawn = self._spawn
+                self.state.migrations.spawn = self._spawn
                 self.state.go_on_later = self._script_stands_still
                 if self._poller is not None:
                     nursery.start_soon(run_hub, self.state, self._poller, name="redis hub")
@@ -375,6 +376,8 @@ class RedisServer:
         finally:
             self._nursery = None
             self.state.background.spawn = None
+            self.state.migrations.spawn = None
+            self.state.migrations.close()
             self.state.go_on_later = None
             if self.state.scripting is not None:
                 self.state.scripting.abandon()
@@ -422,10 +425,12 @@ class RedisServer:
             raise LoadError(str(exc)) from exc
         continue_from_file(self.state)
 
-    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _spawn(
+        self, work: Callable[[], Awaitable[None]], name: str = "redis background save"
+    ) -> None:
         """Do something beside the clients, until the server ends."""
         assert self._nursery is not None
-        self._nursery.start_soon(work, name="redis background save")
+        self._nursery.start_soon(work, name=name)
 
     def _save_last_changes(self) -> None:
         """Save what was written since the end was decided, by clients that were still served."""

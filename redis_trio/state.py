@@ -38,6 +38,7 @@ from redis_trio.keyspace.database import Database
 from redis_trio.keyspace.lazyfree import LazyFree
 from redis_trio.latency import LatencyMonitor
 from redis_trio.memory import Memory
+from redis_trio.migration import Migrations
 from redis_trio.persistence.aof import AppendOnly
 from redis_trio.persistence.background import BackgroundSave
 from redis_trio.persistence.loading import Loading
@@ -187,6 +188,7 @@ class ServerState:
       counts_clients: whether what clients take is counted, in `client_memory`.
       executable: the program, as INFO shows it; the shell knows better than the default.
       replication: what it knows of its replicas, or of its primary.
+      migrations: keys on their way to other servers.
       pauses: until when each purpose holds commands up, and whether all of them or only writes.
       pause_until_ms, pause_all: the longest and the strictest of them; 0 while nothing is paused.
       tls: the contexts of connections with TLS.
@@ -249,6 +251,7 @@ class ServerState:
         "loading",
         "log",
         "memory",
+        "migrations",
         "monitors",
         "next_client_id",
         "no_touch",
@@ -372,6 +375,7 @@ class ServerState:
         self.shutdown: Callable[[], None] | None = None
         config.subscribe(["proto-max-bulk-len", "latency-tracking"], self._follow_config)
         self.background = BackgroundSave(self)
+        self.migrations = Migrations(self)
         config.subscribe(SLOW, self._follow_slow)
         self._follow_slow()
         config.subscribe("notify-keyspace-events", self._follow_events)

@@ -21,6 +21,7 @@ from redis_trio.commands import list as list  # noqa: A004
 from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import memory as memory
+from redis_trio.commands import migrate as migrate
 from redis_trio.commands import objects as objects
 from redis_trio.commands import persistence as persistence
 from redis_trio.commands import pubsub as pubsub

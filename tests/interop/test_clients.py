@@ -354,6 +354,7 @@ SESSION: list[tuple[str, list[str], Any]] = [
     ("GEORADIUSBYMEMBER_RO", ["geo", "p", "1", "km"], Is(([b"p"], (b"p",)))),
     ("DEL", ["z3", "geo", "geo2"], 3),
     ("DUMP", ["not there"], None),
+    ("MIGRATE", ["127.0.0.1", "1", "not there", "0", "1"], b"NOKEY"),
     ("RESTORE", ["r", "0", "x"], Fails("DUMP payload version or checksum are wrong")),
     ("SAVE", [], DONE),
     ("BGSAVE", ["SCHEDULE", "now"], Fails("syntax error")),
