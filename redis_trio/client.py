@@ -76,6 +76,9 @@ class Transport:
     def close(self) -> None:
         """Have the connection closed as soon as its task runs, sending nothing more."""
 
+    def forget(self) -> None:
+        """Give up what was received and what was to be sent: nobody wants it any more."""
+
     def resume(self) -> None:
         """Go on with the commands that wait: the client is no longer halted."""
 
@@ -433,6 +436,7 @@ class Client:
         server.end_monitor(self)
         server.over_soft_limit.pop(self, None)
         server.client_memory.forget(self)
+        self.transport.forget()
         server.replication.waiting.pop(self, None)
         server.replication.detach(self)
         server.tracking.disable(self)

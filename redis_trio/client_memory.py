@@ -56,14 +56,17 @@ class ClientMemory:
         self.limit = max(limit, LIMIT_MIN) if limit else 0
         self._in_vain = 0
         counts = maxmemory != 0 or wanted != 0
-        if counts != server.counts_clients:
-            server.counts_clients = counts
-            self.total_bytes = 0
-            for client in server.clients.values():
-                client.counted_bytes = 0
-                if counts:
-                    self.count(client)
+        if counts and not server.counts_clients:
+            self.recount()
+        server.counts_clients = counts
         server.update_gate()
+
+    def recount(self) -> None:
+        """Measure all clients."""
+        self.total_bytes = 0
+        for client in self._server.clients.values():
+            client.counted_bytes = 0
+            self.count(client)
 
     def count(self, client: Client, running: Args | None = None) -> None:
         """Measure a client again.

@@ -1,9 +1,10 @@
 """Eviction: while more memory is used than `maxmemory` allows, keys go, by `maxmemory-policy`.
 
 What is used is what this server holds: keys, values and their places (keyspace/account.py), the
-buffers of clients (client_memory.py), scripts, and OWN_BYTES for an empty server. Not counted are
-the interpreter and its libraries, an application around the server, and what eviction itself makes
-grow: the buffers of the append-only file and of replicas.
+buffers of clients (client_memory.py), scripts, and OWN_BYTES for an empty server; if the limit is
+set while the server runs, as much more as the allocator says and nobody can tell what for. Not
+counted are the interpreter and its libraries, an application around the server, and what eviction
+itself makes grow: the buffers of the append-only file and of replicas.
 
 Before each command `make_room` evicts for a time that `maxmemory-eviction-tenacity` sets; what is
 left then is done by the keeper (jobs.Evicting), a slice at a time. An LRU, LFU or TTL policy looks
@@ -67,6 +68,7 @@ class Eviction:
 
     __slots__ = (
         "_all_keys",
+        "_base_bytes",
         "_exceeded_ns",
         "_exceeded_since_ns",
         "_kind",
@@ -82,6 +84,7 @@ class Eviction:
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
+        self._base_bytes = OWN_BYTES
         self._pool: list[Candidate] = []
         self._next_db = 0
         self._kind = 0
@@ -115,7 +118,7 @@ class Eviction:
         server = self._server
         is_on = self.limit != 0
         if is_on and not server.accounting:
-            server.account.begin()
+            self._begin()
         elif not is_on:
             server.account.end()
             self.out_of_memory = self.under_way = False
@@ -134,6 +137,17 @@ class Eviction:
                 )
             self.start()
 
+    def _begin(self) -> None:
+        """Begin to count, and go on from the figure that the allocator has been good for so far."""
+        server = self._server
+        used = server.memory.used_bytes()
+        server.account.begin()
+        self._base_bytes = OWN_BYTES
+        server.accounting = server.counts_clients = True
+        server.client_memory.recount()
+        if server.memory.owns_process:
+            self._base_bytes = max(OWN_BYTES, used - self.used_bytes() + OWN_BYTES)
+
     def start(self) -> None:
         """Have the keeper evict what is too much."""
         self.under_way = True
@@ -143,7 +157,7 @@ class Eviction:
         """Return how much of `maxmemory` is used, while there is one."""
         server = self._server
         return (
-            OWN_BYTES
+            self._base_bytes
             + server.account.bytes_used()
             + server.client_memory.total_bytes
             + server.memory.other_bytes

@@ -365,6 +365,13 @@ class SocketTransport(Transport):
             self._draining = True
             self._drain()
 
+    def forget(self) -> None:
+        self.backlog.clear()
+        self.backlog_bytes = 0
+        self._waiting = []
+        self._next = 0
+        self.parser = RequestParser(self.server.limits)
+
     def send_backlog(self) -> bool:
         """Send queued output as far as the socket takes it; True when nothing is left.
 

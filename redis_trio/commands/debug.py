@@ -143,6 +143,17 @@ def _set_active_expire(client: Client, args: Args) -> Reply:
     return OK
 
 
+def _replybuffer(client: Client, args: Args) -> Reply:
+    """Check the words: there is no buffer of a fixed size whose resizing could be held up."""
+    name = args[2].lower()
+    if name == b"peak-reset-time":
+        if args[3].lower() not in (b"never", b"reset"):
+            read_integer(args[3])
+    elif name != b"resizing":
+        raise wrong_subcommand(args)
+    return OK
+
+
 def _pause_cron(client: Client, args: Args) -> Reply:
     """Give up no tracked keys between commands. What else is a cron in Redis goes on."""
     server = client.server
@@ -530,6 +541,13 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
         _reload,
         2,
         LONG_MAX,
+    ),
+    b"replybuffer": Subcommand(
+        "REPLYBUFFER <subcommand>",
+        "Take what Redis does about buffers of replies that this server does not have.",
+        _replybuffer,
+        4,
+        4,
     ),
     b"set-active-expire": Subcommand(
         "SET-ACTIVE-EXPIRE <0|1>",
