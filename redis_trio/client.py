@@ -140,6 +140,7 @@ class Client:
       resp: protocol version, 2 or 3.
       out: encoded replies not handed to the transport yet.
       held: how many times replies were taken out of it that wait for an fsync (persistence/aof.py).
+      held_output: how many bytes those are.
       obeyed: whether what it asks for has happened elsewhere, so that no limit is held against it.
       is_master: whether it is the primary of this server.
       created_ms, active_ms: when it connected, when it last sent or took something.
@@ -175,6 +176,7 @@ class Client:
         "gated",
         "halted",
         "held",
+        "held_output",
         "id",
         "is_master",
         "is_script",
@@ -214,6 +216,7 @@ class Client:
         self.out: list[bytes] = []
         self.scheduled = False  # in server.pending_writes
         self.held = 0
+        self.held_output: i64 = 0
         self.halted: i64 = 0
         self.gated = False
         self.authenticated = True
@@ -264,7 +267,7 @@ class Client:
         replica = self.replica
         if replica is not None and replica.is_attached:
             return replica.pending_bytes
-        return self.transport.pending_bytes
+        return self.transport.pending_bytes + self.held_output
 
     @property
     def must_authenticate(self) -> bool:
@@ -324,7 +327,7 @@ class Client:
         """Return about what it takes without the output that is about to be written."""
         transport = self.transport
         size = CLIENT_BYTES + transport.query_bytes + transport.args_bytes
-        size += transport.pending_bytes + NAME_BYTES * len(self.watched)
+        size += transport.pending_bytes + self.held_output + NAME_BYTES * len(self.watched)
         if self.transaction is not None:
             size += self.transaction.memory_bytes()
         if self.waiter is not None:

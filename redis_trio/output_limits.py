@@ -2,7 +2,8 @@
 
 Each class of clients (normal, replica, pubsub) has a hard limit and a soft one, which counts when
 it was exceeded for so many seconds. A transport asks whenever output stays behind, and before it
-sends a reply of more than REPLY_CHUNK bytes: Redis counts what it has not written yet. A client
+sends a reply of more than REPLY_CHUNK bytes: Redis counts what it has not written yet. What waits
+for an fsync of the append-only file counts as well. A client
 over its soft limit is entered in `ServerState.over_soft_limit`, so that the keeper looks at it when
 its time has come, whether more is sent to it or not.
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 REPLY_CHUNK: Final = 16 * 1024
 """What Redis keeps outside the list that is limited."""
+
+ITEM_MIN: Final = 6  # bytes of the shortest bulk string
 
 _CLASSES: Final = {"normal": 0, "replica": 1, "pubsub": 2}
 
@@ -52,6 +55,23 @@ def exceeds_output_limit(client: Client, pending_bytes: int) -> bool:
         _close(client)
         return True
     return False
+
+
+def cannot_take(client: Client, items: int) -> bool:
+    """Return whether a reply of so many bulk strings is too much anyway; the client is closed then.
+
+    To be asked where a request of some bytes makes a reply of any size, before that is made: Redis,
+    which sends while it makes it, stops in the middle.
+    """
+    server = client.server
+    place = _CLASSES.get(client.kind)
+    if place is None or client.id not in server.clients:
+        return False
+    hard_bytes = server.config.client_output_buffer_limit[place][0]
+    if not hard_bytes or items * ITEM_MIN < hard_bytes:
+        return False
+    _close(client)
+    return True
 
 
 def next_output_deadline(server: ServerState) -> int:

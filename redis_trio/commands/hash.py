@@ -26,7 +26,8 @@ from redis_trio.data.string import integer_string
 from redis_trio.errors import OUT_OF_RANGE, OVERFLOW, SYNTAX, WRONGTYPE, RedisError, wrong_arity
 from redis_trio.keyspace.database import GENERIC, HASH
 from redis_trio.keyspace.field_expiry import expire_all_fields, expire_field
-from redis_trio.protocol.reply import OK, Pairs, Reply
+from redis_trio.output_limits import cannot_take
+from redis_trio.protocol.reply import NO_REPLY, OK, Pairs, Reply
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
@@ -521,6 +522,8 @@ def hrandfield(client: Client, args: Args) -> Reply:
     expire_all_fields(db, args[1], value)
     if count == 0 or len(value) == 0:
         return []
+    if count < 0 and cannot_take(client, -count):
+        return NO_REPLY
     fields = _pick(value, count, client.server.rng)
     if not with_values:
         return fields

@@ -16,7 +16,8 @@ from redis_trio.data.numbers import INTEGER_MAX
 from redis_trio.data.set import Set, new_set
 from redis_trio.errors import SYNTAX, WRONGTYPE, RedisError
 from redis_trio.keyspace.database import GENERIC, SET
-from redis_trio.protocol.reply import Reply, SetReply
+from redis_trio.output_limits import cannot_take
+from redis_trio.protocol.reply import NO_REPLY, Reply, SetReply
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ def srandmember(client: Client, args: Args) -> Reply:
     if value is None or count == 0:
         return []
     if count < 0:
-        return value.pick(-count, rng)
+        return NO_REPLY if cannot_take(client, -count) else value.pick(-count, rng)
     if count >= len(value):
         return value.members()
     return [value.random(rng)] if count == 1 else value.sample(count, rng)

@@ -15,7 +15,8 @@ from redis_trio.commands.generic import ScanOptions, read_cursor
 from redis_trio.commands.sorted_set import zset_value
 from redis_trio.data.numbers import INTEGER_MAX, format_double
 from redis_trio.errors import SYNTAX, RedisError
-from redis_trio.protocol.reply import Pairs, Reply
+from redis_trio.output_limits import cannot_take
+from redis_trio.protocol.reply import NO_REPLY, Pairs, Reply
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def zrandmember(client: Client, args: Args) -> Reply:
     zset = zset_value(client.db.lookup_read(args[1]))
     if zset is None or count == 0:
         return []
+    if count < 0 and cannot_take(client, -count):
+        return NO_REPLY
     if count < 0 or count == 1:
         items = _pick(zset, abs(count), rng)
     elif count >= zset.count:

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.data.expires import NEVER
+from redis_trio.output_limits import exceeds_output_limit
 from redis_trio.persistence.aof_manifest import AofError as AofError
 from redis_trio.persistence.aof_manifest import Manifest
 
@@ -558,8 +559,10 @@ class AppendOnly:
             if client.out:
                 held.clients.append(client)
                 held.outputs.append(client.out)
+                client.held_output += sum([len(chunk) for chunk in client.out])
                 client.out = []
                 client.held += 1
+                exceeds_output_limit(client, client.pending_output)
         self._held.append(held)
 
     def _release(self, position: int) -> None:
@@ -569,7 +572,8 @@ class AppendOnly:
             group = held.popleft()
             for client, output in zip(group.clients, group.outputs, strict=True):
                 newer = client.out
-                client.out = output
+                client.out = [] if client.closes_now else output
+                client.held_output -= sum([len(chunk) for chunk in output])
                 client.held -= 1
                 client.transport.flush()
                 client.out = newer

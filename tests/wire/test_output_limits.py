@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
 import trio.testing
 
-from redis_trio import RedisServer
+from redis_trio import RedisServer, open_redis
 from tests.wire.conftest import Connect
-from tests.wire.talk import until
+from tests.wire.talk import Talk, until
 
 MESSAGE = "x" * 100_000
 SOCKETS = pytest.mark.parametrize("transport", ["hub", "stream"], indirect=True)
@@ -85,3 +87,38 @@ async def test_one_reply_beyond_the_hard_limit_closes_a_normal_client(
     else:
         await talk.until_closed()
         assert server.state.stats.output_limit_disconnections == 1
+
+
+@pytest.mark.parametrize("command", ["HRANDFIELD h", "SRANDMEMBER s", "ZRANDMEMBER z"])
+async def test_a_reply_that_cannot_be_taken_is_not_even_made(
+    connect: Connect, server: RedisServer, command: str
+) -> None:
+    """The request is of some bytes, the reply of gigabytes: it would end the server."""
+    for line in ("HSET h f v", "SADD s m", "ZADD z 1 m"):
+        await server.execute(*line.split())
+    await server.execute("CONFIG", "SET", "client-output-buffer-limit", "normal 1000000 0 0")
+    talk, other = await connect(), await connect()
+    await talk.send(command.encode() + b" -999999999\r\n")
+    assert await talk.until_closed() == b""
+    assert server.state.stats.output_limit_disconnections == 1
+    reply = await other.command(command + " -1000")
+    assert isinstance(reply, list)
+    assert len(reply) == 1000
+
+
+async def test_output_that_waits_for_an_fsync_is_limited_too(tmp_path: Path) -> None:
+    async with open_redis(dir=str(tmp_path), appendonly=True, appendfsync="always") as server:
+        await server.execute("SET", "k", MESSAGE)
+        await server.execute("CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0")
+        jobs: list[object] = []
+        server.state.aof.start_job = jobs.append  # the disk does not answer
+        talk = Talk(await trio.open_tcp_stream("127.0.0.1", server.port))
+        for number in range(5):
+            await talk.send(b"INCR n\r\n" + b"GET k\r\n" * 2)
+            await until(lambda: server.state.stats.total_commands >= 2 + 3 * (number + 1))  # noqa: B023
+        (client,) = server.state.clients.values()
+        assert 1_000_000 < client.held_output < 1 << 20
+        await talk.send(b"GET k\r\n")
+        assert await talk.until_closed() == b""
+        assert server.state.stats.output_limit_disconnections == 1
+        await talk.aclose()
