@@ -134,7 +134,7 @@ def call(client: Client, command: Command, args: Args) -> Reply:
         return _internal_error(client, command, args, bug)  # mypyc: one type for each name
     feed = server.feed
     if feed.active:  # even one that blocks may have changed something: XREADGROUP
-        if server.dirty > dirty:
+        if server.dirty > dirty and not (isinstance(reply, Block) and reply.has_begun):
             feed.add(client.db.index, args)
         feed.forget_rewrite()
     if server.observed:

@@ -78,7 +78,7 @@ def _expire(client: Client, args: Args, base_ms: int, unit_ms: int) -> int:
     feed = client.server.feed
     if client.server.is_past(when_ms):
         db.unlink(name_)
-        feed.rewrite([b"DEL", name_])
+        feed.rewrite([db.expiry_name(), name_])
         db.modified(name_, GENERIC, "del")
         return 1
     db.expire_at(name_, when_ms)

@@ -325,7 +325,7 @@ def getex(client: Client, args: Args) -> Reply:
     when_ms = _read_deadline(client, "getex", time, options)
     if when_ms != NEVER and options & (EXAT | PXAT) and client.server.is_past(when_ms):
         db.delete(name)
-        feed.rewrite([b"DEL", name])
+        feed.rewrite([db.expiry_name(), name])
         db.modified(name, GENERIC, "del")
     elif when_ms != NEVER:
         db.expire_at(name, when_ms)

@@ -304,6 +304,10 @@ class Database:
             and not server.persistence.loading
         )
 
+    def expiry_name(self) -> bytes:
+        """Return the name of the command as which the deletion of an expired key is fed."""
+        return b"UNLINK" if self.server.config.lazyfree_lazy_expire else b"DEL"
+
     def delete_expired(self, key: bytes) -> None:
         """Delete a key whose deadline has passed.
 
@@ -313,7 +317,8 @@ class Database:
         server = self.server
         self.unlink(key)
         server.stats.expired_keys += 1
-        server.feed.add_effect(self.index, [b"DEL", key])
+        if server.feed.active:
+            server.feed.add_effect(self.index, [self.expiry_name(), key])
         if server.listening:
             server.notify(EXPIRED, "expired", key, self)
             server.key_modified(self, key, True)
