@@ -195,10 +195,10 @@ async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> i
             status = 0
     except* OSError as group:
         _report_failure(group, config, log)
-    except* ConfigError:
-        log.warning("Failed to configure TLS. Check logs for more info.")
     except* (AclError, AofError, LoadError):
         pass  # it has been logged
+    except* ConfigError:
+        log.warning("Failed to configure TLS. Check logs for more info.")
     return status
 
 

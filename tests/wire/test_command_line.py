@@ -237,6 +237,28 @@ def test_a_configuration_file_that_is_missing_stops_the_start() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("user bob +nosuch", "Critical error while loading ACLs. Exiting."),
+        (
+            "aclfile /nonexistent.acl",
+            (
+                "Aborting Redis startup because of ACL errors: Error loading ACLs, opening file "
+                "'/nonexistent.acl': No such file or directory"
+            ),
+        ),
+    ],
+)
+def test_users_that_cannot_be_loaded_stop_the_start(line: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "redis.conf"
+    path.write_text(f"port 0\nunixsocket socket\n{line}\n")
+    done = program(str(path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.endswith(f" # {reason}\n")
+    assert done.stderr == ""
+
+
 def test_a_server_that_would_listen_nowhere_ends() -> None:
     done = program("--port", "0")
     assert done.returncode == 1
