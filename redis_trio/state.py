@@ -452,10 +452,10 @@ class ServerState:
                 for client in clients:
                     client.scheduled = False
                     client.transport.flush()
+                    if self.counts_clients:
+                        self.client_memory.count(client)
             except Exception as exc:
                 self._cannot_flush(client, clients, exc)
-                if self.counts_clients:
-                    self.client_memory.count(client)
         if self.counts_clients:
             self.client_memory.evict()
         if replication.replicas:
