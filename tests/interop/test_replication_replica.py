@@ -1,4 +1,4 @@
-"""Real redis-server as the primary of ours: equal data, whatever is written and however it breaks."""
+"""Real redis-server as the primary of ours: equal data, whatever is written and what breaks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds."""
     with trio.fail_after(PATIENCE_S):
         while not await true():
-            await trio.sleep(STEP_S)
+            await trio.sleep(STEP_S)  # noqa: ASYNC110  (what is waited for is in another process)
 
 
 async def until_up(command: Command) -> None:
@@ -145,8 +145,7 @@ def some_commands(rng: random.Random) -> list[list[str]]:
     ]
     chosen = rng.choice(kinds)
     if rng.random() < 0.2:
-        others = [one for one in rng.choice(kinds) if one[0] not in ("XREADGROUP",)]
-        return [["MULTI"], *chosen, *others, ["EXEC"]]
+        return [["MULTI"], *chosen, *rng.choice(kinds), ["EXEC"]]
     return chosen
 
 
@@ -204,11 +203,11 @@ class Proxy:
 
     async def _serve(self, replica: trio.SocketStream) -> None:
         try:
-            async with await trio.open_tcp_stream("127.0.0.1", self._port) as primary, replica:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._pass, replica, primary, False)
-                    await self._pass(primary, replica, True)
-                    nursery.cancel_scope.cancel()
+            primary = await trio.open_tcp_stream("127.0.0.1", self._port)
+            async with primary, replica, trio.open_nursery() as nursery:
+                nursery.start_soon(self._pass, replica, primary, False)
+                await self._pass(primary, replica, True)
+                nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
@@ -258,8 +257,8 @@ async def test_each_way_of_a_full_synchronization(
             await until_equal(primary, ours.execute)
             await write(primary.talk, random.Random(5), 50)
             await until_equal(primary, ours.execute)
-    assert (tmp_path / "ours.rdb").exists() == (load == "disabled")
-    assert list(tmp_path.glob("temp-*")) == []
+    left = [path.name for path in tmp_path.iterdir() if path.name != "real"]  # noqa: ASYNC240
+    assert left == (["ours.rdb"] if load == "disabled" else [])
 
 
 async def test_a_link_that_is_cut_anywhere_is_continued(real: ServerProcess) -> None:
@@ -294,7 +293,7 @@ async def test_a_link_that_is_cut_within_the_snapshot_begins_again(real: ServerP
 
 
 async def test_a_promoted_replica_can_be_attached_again(real: ServerProcess) -> None:
-    """REPLICAOF NO ONE at ours, the real one follows ours with a partial synchronization, and back."""
+    """REPLICAOF NO ONE at ours, the real one continues as its replica, and back again."""
     async with connected(real.port) as theirs:
         await write(theirs.talk, random.Random(7), 100)
         async with replica_of(real.port) as ours:
@@ -387,11 +386,14 @@ async def test_expired_keys_are_hidden_until_the_primary_deletes_them(real: Serv
 
 
 async def test_published_messages_reach_subscribers_of_the_replica(real: ServerProcess) -> None:
-    async with connected(real.port) as primary, replica_of(real.port) as ours:
-        async with connected(ours.port) as subscriber:
-            await subscriber("SUBSCRIBE", "c")
-            await primary("PUBLISH", "c", "hello")
-            assert plain_reply(await subscriber.talk.reply()) == [b"message", b"c", b"hello"]
+    async with (
+        connected(real.port) as primary,
+        replica_of(real.port) as ours,
+        connected(ours.port) as subscriber,
+    ):
+        await subscriber("SUBSCRIBE", "c")
+        await primary("PUBLISH", "c", "hello")
+        assert plain_reply(await subscriber.talk.reply()) == [b"message", b"c", b"hello"]
 
 
 async def test_a_primary_that_is_no_redis_disturbs_nobody() -> None:
