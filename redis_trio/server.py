@@ -44,7 +44,13 @@ from redis_trio.persistence.aof_files import (
     open_aof,
 )
 from redis_trio.persistence.loading import load_in_turns
-from redis_trio.persistence.rdb_file import LoadError, load_slices, save, save_at_end
+from redis_trio.persistence.rdb_file import (
+    LoadError,
+    load_slices,
+    remove_leftovers,
+    save,
+    save_at_end,
+)
 from redis_trio.persistence.rdb_format import RdbError
 from redis_trio.persistence.threads import DiskThread
 from redis_trio.protocol.plain import PlainReply, plain_reply
@@ -409,6 +415,8 @@ class RedisServer:
         Raises:
           LoadError: it is damaged, or cannot be read; it has been logged.
         """
+        if self._loads:
+            remove_leftovers(self.state)
         if self.config.appendonly:
             await self._open_aof()
         elif self._loads:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import trio
 
 from redis_trio.config import ConfigError
 from redis_trio.persistence.aof_base import base_pieces, base_suffix
@@ -33,6 +35,8 @@ from redis_trio.persistence.rewrite import aof_folder, load_manifest, open_incr,
 
 if TYPE_CHECKING:
     from redis_trio.state import ServerState
+
+RESTARTS: Final = 10  # tries to have an AOF again after a full synchronization
 
 
 # -- at start
@@ -187,6 +191,29 @@ def turn_on(server: ServerState) -> None:
     """
     if not server.rewrite.turn_on():
         raise ConfigError("Unable to turn on AOF. Check server logs.")
+
+
+async def restart_aof(server: ServerState) -> None:
+    """Have an AOF again after a full synchronization, with the data that the primary has sent.
+
+    Raises:
+      AofError: that is not possible, not even after some time.
+
+    Source: replication.c restartAOFAfterSYNC.
+    """
+    for _ in range(RESTARTS):
+        if server.rewrite.turn_on():
+            return
+        server.log.warning(
+            "Failed enabling the AOF after successful master synchronization! Trying it again in "
+            "one second."
+        )
+        await trio.sleep(1)
+    server.log.warning(
+        "FATAL: this replica instance finished the synchronization with its master, but the AOF "
+        "can't be turned on. Exiting now."
+    )
+    raise AofError("the append-only file cannot be turned on")
 
 
 def collect_history(server: ServerState) -> None:

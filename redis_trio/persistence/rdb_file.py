@@ -12,6 +12,7 @@ Source: Redis rdb.c rdbSave, rdbSaveDb, rdbLoadRioWithLoadingCtx, rdbSaveInfoAux
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 256 * 1024  # bytes read, or written, at a time
 BATCH: Final = 16  # keys loaded between two looks at the clock
+_TEMPORARY: Final = re.compile(r"temp-(?:bg-)?(\d+)-[0-9a-f]{8}\.rdb")
 EMPTY_MAX: Final = 10  # keys without elements that are named in the log
 
 
@@ -156,6 +158,30 @@ def remove_file(path: str) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+def remove_leftovers(server: ServerState) -> None:
+    """Delete what processes that do not exist any more were saving when they ended."""
+    folder = server.config.dir
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # there are none
+    for name in names:
+        found = _TEMPORARY.fullmatch(name)
+        if found is not None and not _exists(int(found[1])):
+            remove_file(os.path.join(folder, name))
+
+
+def _exists(pid: int) -> bool:
+    """Return whether there is a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    return True
 
 
 def log_failure(server: ServerState, exc: OSError) -> None:

@@ -51,6 +51,11 @@ def digest(peer: Peer) -> bytes:
     return peer.command("DEBUG DIGEST")
 
 
+def wait_until_rewritten(peer: Peer) -> None:
+    while b"aof_rewrite_in_progress:1" in peer.command("INFO persistence"):
+        pass
+
+
 def check(folder: Path) -> None:
     """Have redis-check-aof look at a folder."""
     program = shutil.which("redis-check-aof")
@@ -77,6 +82,7 @@ def test_real_redis_loads_what_we_have_appended(
             assert peer.command("CONFIG SET appendonly yes") == b"+OK\r\n"
             peer.command("INCR n2")
             peer.command("RPUSH l d")
+            wait_until_rewritten(peer)
         before = digest(peer)
     check(tmp_path)
     with ServerProcess([redis_server], tmp_path, options + on) as real, real.peer() as peer:
@@ -95,8 +101,7 @@ def test_we_load_what_real_redis_has_appended(
     with ServerProcess([redis_server], tmp_path, options) as real, real.peer() as peer:
         fill(peer)
         peer.command("BGREWRITEAOF")
-        while b"aof_rewrite_in_progress:1" in peer.command("INFO persistence"):
-            pass
+        wait_until_rewritten(peer)
         peer.command("RPUSH l after")
         before = digest(peer)
     with ServerProcess(OURS, tmp_path, options) as ours, ours.peer() as peer:
@@ -123,6 +128,31 @@ def test_a_damaged_folder_ends_the_program_with_status_1(tmp_path: Path) -> None
     assert "FATAL AOF MANIFEST FILE ERROR" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_after_a_kill_every_acknowledged_write_is_there(tmp_path: Path, seed: int) -> None:
-    round_of_kill(tmp_path, random.Random(seed), "always")
+@pytest.mark.parametrize("saving", ["", "BGSAVE", "BGREWRITEAOF"])
+@pytest.mark.parametrize("seed", range(2))
+def test_after_a_kill_every_acknowledged_write_is_there(
+    tmp_path: Path, seed: int, saving: str
+) -> None:
+    round_of_kill(tmp_path, random.Random(seed), "always", saving)
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_real_redis_loads_what_we_have_rewritten(
+    redis_server: str, tmp_path: Path, preamble: str
+) -> None:
+    options = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble]
+    with ServerProcess(OURS, tmp_path, options) as ours, ours.peer() as peer:
+        fill(peer)
+        code = "#!lua name=l\nredis.register_function('f', function() return 7 end)"
+        assert peer.command(["FUNCTION", "LOAD", code]) == b"$1\r\nl\r\n"
+        assert peer.command("BGREWRITEAOF").startswith(b"+Background append only file")
+        peer.command("RPUSH l meanwhile")
+        peer.command("SELECT 3")
+        peer.command("INCR k")
+        wait_until_rewritten(peer)
+        peer.command("INCR k")
+        before = digest(peer)
+    check(tmp_path)
+    with ServerProcess([redis_server], tmp_path, options) as real, real.peer() as peer:
+        assert digest(peer) == before
+        assert peer.command("FCALL f 0") == b":7\r\n"

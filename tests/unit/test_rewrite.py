@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from redis_trio.jobs import AofRewrite, SavePoints
 from redis_trio.persistence import background, rewrite
 from redis_trio.persistence.aof_base import base_pieces
 from redis_trio.persistence.aof_files import aof_changed, complete_aof, load_aof, open_aof
-from redis_trio.persistence.rdb_file import empty_databases, save_at_end
+from redis_trio.persistence.rdb_file import empty_databases, remove_leftovers, save_at_end
 from redis_trio.protocol.reply import OK, RedisError, Reply, Status
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run
@@ -458,6 +459,19 @@ def test_what_a_killed_process_has_left_goes_at_the_next_start(house: House) -> 
         (folder / name).write_bytes(b"half")
     house.open()
     assert [name for name in house.files if name.startswith("temp-")] == []
+
+
+def test_what_killed_processes_were_saving_goes_and_nothing_else(house: House) -> None:
+    done = subprocess.Popen(["true"])
+    done.wait()
+    stale = [f"temp-{done.pid}-0123abcd.rdb", f"temp-bg-{done.pid}-0123abcd.rdb"]
+    kept = [f"temp-bg-{os.getpid()}-0123abcd.rdb", "temp-1-0123abcd.rdb", "temp-file.rdb"]
+    for name in stale + kept:
+        (house.path / name).write_bytes(b"half")
+    remove_leftovers(house.state)
+    assert sorted(os.listdir(house.path)) == sorted(kept)
+    house.state.config.dir = str(house.path / "nowhere")
+    remove_leftovers(house.state)
 
 
 def test_flushall_leaves_an_empty_file_where_there_are_save_points(house: House) -> None:
