@@ -66,18 +66,26 @@ def has_keys(declaration: Declaration) -> bool:
     return any("NOT_KEY" not in spec.flags for spec in declaration.keys)
 
 
-def single_key(declaration: Declaration) -> KeyReference | None:
-    """Return the one key of a command if that is always the same argument; None if it is not."""
+def has_varying_flags(declaration: Declaration) -> bool:
+    """Whether how a command uses its keys depends on its arguments: `get_keys` tells it."""
+    return any("VARIABLE_FLAGS" in spec.flags for spec in declaration.keys)
+
+
+def key_range(declaration: Declaration) -> tuple[int, int, int, int] | None:
+    """Return (first, last, step, flags) of a command whose keys are one plain range.
+
+    `last` counts from the end if it is negative. None: the keys are found otherwise.
+    """
     if len(declaration.keys) != 1:
         return None
     spec = declaration.keys[0]
-    position = int(spec.begin[1]) if spec.begin[0] == "index" else 0
-    if not 0 < position < abs(declaration.arity) or spec.find != ("range", 0, 1, 0):
+    if spec.begin[0] != "index" or spec.find[0] != "range" or spec.find[3] != 0:
         return None
     flags = spec_flags(spec)
     if flags & (KEY_NOT_KEY | KEY_INCOMPLETE | KEY_VARIABLE_FLAGS):
         return None
-    return position, flags
+    first, last = _absolute_range(spec)
+    return first, last, int(spec.find[2]), flags
 
 
 def find_keys(
@@ -89,8 +97,7 @@ def find_keys(
       include_not_keys: also what is no key but belongs to a slot like one (SPUBLISH).
     """
     real = any("NOT_KEY" not in spec.flags for spec in declaration.keys)
-    varying = any("VARIABLE_FLAGS" in spec.flags for spec in declaration.keys)
-    if (real or include_not_keys) and not varying:
+    if (real or include_not_keys) and not has_varying_flags(declaration):
         found = _by_specs(declaration.keys, args, include_not_keys)
         if found is not None:
             return found

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.acl.categories import Names
-from redis_trio.acl.users import READ, WRITE, Pattern, Selector, User, password_hash
+from redis_trio.acl.users import READ, WRITE, Selector, User, password_hash
 from redis_trio.errors import error_text
 from redis_trio.protocol.request import split_inline
 
@@ -164,9 +164,11 @@ class Rules:
         if word in (b"allkeys", b"~*", b"resetkeys"):
             selector.all_keys = word != b"resetkeys"
             selector.keys = {}
+            selector.forget()
         elif word in (b"allchannels", b"&*", b"resetchannels"):
             selector.all_channels = word != b"resetchannels"
             selector.channels = {}
+            selector.forget()
         elif word in (b"allcommands", b"+@all", b"nocommands", b"-@all"):
             selector.all_commands = selector.base = word in (b"allcommands", b"+@all")
             selector.exceptions = set()
@@ -268,10 +270,8 @@ def _add_key_pattern(selector: Selector, rule: bytes) -> None:
             raise RuleError(SYNTAX)
     if has_spaces(text):
         raise RuleError(SYNTAX)
-    known = selector.keys.get(text)
-    if known is not None:
-        permissions |= known.permissions
-    selector.keys[text] = Pattern(text, permissions)
+    selector.keys[text] = selector.keys.get(text, 0) | permissions
+    selector.forget()
 
 
 def _add_channel_pattern(selector: Selector, text: bytes) -> None:
@@ -279,8 +279,8 @@ def _add_channel_pattern(selector: Selector, text: bytes) -> None:
         raise RuleError(CHANNELS_AFTER_ALL)
     if has_spaces(text):
         raise RuleError(SYNTAX)
-    if text not in selector.channels:
-        selector.channels[text] = Pattern(text, 0)
+    selector.channels[text] = None
+    selector.forget()
 
 
 def _note_rule(selector: Selector, sign: bytes, name: bytes) -> None:
@@ -313,7 +313,7 @@ def key_rules(selector: Selector) -> bytes:
     if selector.all_keys:
         return b"~*"
     signs = {READ: b"%R~", WRITE: b"%W~", READ | WRITE: b"~"}
-    return b" ".join([signs[item.permissions] + item.text for item in selector.keys.values()])
+    return b" ".join([signs[allowed] + text for text, allowed in selector.keys.items()])
 
 
 def channel_rules(selector: Selector) -> bytes:

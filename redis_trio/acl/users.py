@@ -24,7 +24,14 @@ from mypy_extensions import i64
 
 from redis_trio.acl.categories import Names
 from redis_trio.acl.log import AclLog
-from redis_trio.command import NO_AUTH, Command, KeyReference, lookup
+from redis_trio.command import (
+    NO_AUTH,
+    Command,
+    Declaration,
+    GetKeys,
+    KeyReference,
+    lookup,
+)
 from redis_trio.data.glob import glob_match, is_plain
 from redis_trio.errors import RedisError, error_text
 from redis_trio.keys import (
@@ -33,12 +40,15 @@ from redis_trio.keys import (
     KEY_INSERT,
     KEY_UPDATE,
     has_keys,
+    has_varying_flags,
+    key_range,
     permitted_keys,
-    single_key,
 )
 from redis_trio.protocol.request import Args
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redis_trio.client import Client
     from redis_trio.pubsub import Subscriptions
     from redis_trio.state import ServerState
@@ -57,10 +67,11 @@ WRITE: Final = 2
 DEFAULT: Final = b"default"
 WRONGPASS: Final = "WRONGPASS invalid username-password pair or user is disabled."
 
-# How a pattern is matched.
-_EXACT: Final = 0
-_PREFIX: Final = 1
-_GLOB: Final = 2
+# How the keys of a command are found (_Uses.kind).
+_NO_KEYS: Final = 0
+_ONE_KEY: Final = 1
+_RANGE: Final = 2
+_SEARCH: Final = 3
 
 _CHANNELS: Final = {
     "subscribe": (-1, False),
@@ -80,33 +91,37 @@ def needed(flags: int) -> int:
     return wanted
 
 
-class Pattern:
-    """A glob pattern of keys or channels.
+class Matcher:
+    """Any of several glob patterns.
 
     Attributes:
-      text: the pattern.
-      permissions: READ, WRITE or both; nothing for channels.
+      exact: patterns that are names; prefixes: what stands before a `*` at the end of others;
+      globs: the rest.
     """
 
-    __slots__ = ("_kind", "_prefix", "permissions", "text")
+    __slots__ = ("exact", "globs", "prefixes")
 
-    def __init__(self, text: bytes, permissions: int) -> None:
-        self.text = text
-        self.permissions: i64 = permissions
-        self._prefix = text[:-1]
-        self._kind: i64 = _GLOB
-        if is_plain(text):
-            self._kind = _EXACT
-        elif len(text) > 1 and text[-1:] == b"*" and is_plain(self._prefix):
-            self._kind = _PREFIX
+    def __init__(self, patterns: Iterable[bytes]) -> None:
+        self.exact: set[bytes] = set()
+        self.globs: list[bytes] = []
+        prefixes: list[bytes] = []
+        for text in patterns:
+            if is_plain(text):
+                self.exact.add(text)
+            elif len(text) > 1 and text[-1:] == b"*" and is_plain(text[:-1]):
+                prefixes.append(text[:-1])
+            else:
+                self.globs.append(text)
+        self.prefixes: tuple[bytes, ...] = tuple(prefixes)
 
     def matches(self, name: bytes) -> bool:
         """Whether a key or channel is one of those that are meant."""
-        if self._kind == _PREFIX:
-            return name.startswith(self._prefix)
-        if self._kind == _EXACT:
-            return name == self.text
-        return glob_match(self.text, name)
+        if name.startswith(self.prefixes) or name in self.exact:
+            return True
+        for pattern in self.globs:  # noqa: SIM110  (a generator is slow when compiled)
+            if glob_match(pattern, name):
+                return True
+        return False
 
 
 class Selector:
@@ -119,10 +134,12 @@ class Selector:
       first_args: `{command: first arguments, in lower case, with which it is allowed}`.
       rules: the rules about commands that made it so, in order, as they are shown.
       all_keys, all_channels: whether the patterns do not matter.
-      keys, channels: patterns by their text, in order.
+      keys: `{pattern: READ, WRITE or both}` in the order of their rules; channels: patterns.
     """
 
     __slots__ = (
+        "_channel_matcher",
+        "_key_matchers",
         "all_channels",
         "all_commands",
         "all_keys",
@@ -142,8 +159,14 @@ class Selector:
         self.rules: list[bytes] = []
         self.all_keys = False
         self.all_channels = all_channels
-        self.keys: dict[bytes, Pattern] = {}
-        self.channels: dict[bytes, Pattern] = {}
+        self.keys: dict[bytes, int] = {}
+        self.channels: dict[bytes, None] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Make nothing of the patterns as they were: they have changed."""
+        self._key_matchers: list[Matcher | None] = [None] * (READ + WRITE + 1)
+        self._channel_matcher: Matcher | None = None
 
     def copy(self) -> Selector:
         """Return another one like it."""
@@ -177,28 +200,23 @@ class Selector:
 
     def allows_key(self, key: bytes, wanted: i64) -> bool:
         """Whether a key may be used; `wanted`: READ, WRITE, both, or 0 for its mere name."""
-        for pattern in self.keys.values():
-            if pattern.permissions & wanted == wanted and pattern.matches(key):
-                return True
-        return False
+        matcher = self._key_matchers[wanted]
+        if matcher is None:
+            found = [text for text, allowed in self.keys.items() if allowed & wanted == wanted]
+            matcher = self._key_matchers[wanted] = Matcher(found)
+        return matcher.matches(key)
 
     def allows_all_keys(self, wanted: i64) -> bool:
         """Whether every key may be used so."""
-        if self.all_keys:
-            return True
-        pattern = self.keys.get(b"*")
-        return pattern is not None and pattern.permissions & wanted == wanted
+        return self.all_keys or (wanted != 0 and self.keys.get(b"*", 0) & wanted == wanted)
 
     def allows_channel(self, channel: bytes, is_pattern: bool) -> bool:
         """Whether a channel may be used, or the very pattern of PSUBSCRIBE."""
-        return may_use_channel(self.channels, channel, is_pattern)
-
-
-def may_use_channel(allowed: dict[bytes, Pattern], channel: bytes, is_pattern: bool) -> bool:
-    """Whether patterns allow a channel; a pattern must be one of them itself."""
-    if is_pattern:
-        return channel in allowed
-    return any(pattern.matches(channel) for pattern in allowed.values())
+        if is_pattern:
+            return channel in self.channels
+        if self._channel_matcher is None:
+            self._channel_matcher = Matcher(self.channels)
+        return self._channel_matcher.matches(channel)
 
 
 class User:
@@ -271,25 +289,51 @@ class _Uses:
     """Which arguments of a command are keys and channels.
 
     Attributes:
-      key: where its only key always is, 0 if it has none, -1 if it must be looked for.
-      wanted: the permissions for that only key.
+      kind: how keys are found: of _NO_KEYS ...
+      first, last, step: where keys are, of _ONE_KEY and _RANGE; `last` is negative: from the end.
+      wanted: the permissions for each of these.
+      search: finds the keys, of _SEARCH.
       channels_end: up to which argument there are channels, -1: to the end, 0: there are none.
       are_patterns: whether they are patterns.
     """
 
-    __slots__ = ("are_patterns", "channels_end", "key", "wanted")
+    __slots__ = (
+        "are_patterns",
+        "channels_end",
+        "first",
+        "kind",
+        "last",
+        "search",
+        "step",
+        "wanted",
+    )
 
     def __init__(self, command: Command) -> None:
         declaration = command.declaration
-        self.key: i64 = 0
+        self.kind: i64 = _NO_KEYS
+        self.first: i64 = 0
+        self.last: i64 = 0
+        self.step: i64 = 1
         self.wanted: i64 = 0
+        self.search: GetKeys | None = None
         if has_keys(declaration):
-            found = single_key(declaration)
-            self.key = -1 if found is None else found[0]
-            self.wanted = 0 if found is None else needed(found[1])
+            self._learn(declaration)
         end, are_patterns = _CHANNELS.get(command.fullname, (0, False))
         self.channels_end: i64 = end
         self.are_patterns = are_patterns
+
+    def _learn(self, declaration: Declaration) -> None:
+        """Find out how keys are found in the quickest way."""
+        found = key_range(declaration)
+        if found is not None:
+            first, last, step, flags = found
+            self.kind = _ONE_KEY if last == first < abs(declaration.arity) else _RANGE
+            self.first, self.last, self.step = first, last, step
+            self.wanted = needed(flags)
+            return
+        self.kind = _SEARCH
+        if has_varying_flags(declaration):
+            self.search = declaration.get_keys
 
 
 class Acl:
@@ -424,18 +468,16 @@ class Acl:
         """Return why one selector does not allow a command, and note where."""
         if not selector.allows_command(command, args):
             return DENIED_COMMAND
-        if uses.key > 0:
-            if not selector.all_keys and not selector.allows_key(args[uses.key], uses.wanted):
-                self.denied_at = uses.key
+        if uses.kind == _ONE_KEY:
+            if not selector.all_keys and not selector.allows_key(args[uses.first], uses.wanted):
+                self.denied_at = uses.first
                 return DENIED_KEY
-        elif uses.key < 0 and not selector.all_keys:
-            found = self._found
-            if found is None:
-                found = self._found = permitted_keys(command.declaration, args)
-            for position, flags in found:
-                if not selector.allows_key(args[position], needed(flags)):
-                    self.denied_at = position
+        elif uses.kind != _NO_KEYS and not selector.all_keys:
+            if uses.kind == _RANGE:
+                if self._denies_range(selector, uses, args):
                     return DENIED_KEY
+            elif self._denies_found(selector, command, uses, args):
+                return DENIED_KEY
         if uses.channels_end != 0 and not selector.all_channels:
             end: i64 = len(args) if uses.channels_end < 0 else uses.channels_end
             for channel_at in range(1, end):
@@ -443,6 +485,34 @@ class Acl:
                     self.denied_at = channel_at
                     return DENIED_CHANNEL
         return ALLOWED
+
+    def _denies_range(self, selector: Selector, uses: _Uses, args: Args) -> bool:
+        """Whether a key of a command that has them in a row may not be used."""
+        count: i64 = len(args)
+        end: i64 = uses.last + count if uses.last < 0 else uses.last
+        if end >= count:
+            return False  # it is refused for that when it runs
+        for position in range(uses.first, end + 1, uses.step):
+            if not selector.allows_key(args[position], uses.wanted):
+                self.denied_at = position
+                return True
+        return False
+
+    def _denies_found(self, selector: Selector, command: Command, uses: _Uses, args: Args) -> bool:
+        """Whether a key that must be searched for may not be used."""
+        found = self._found
+        if found is None:
+            search = uses.search
+            if search is not None:
+                found = search(args)
+            else:
+                found = permitted_keys(command.declaration, args)
+            self._found = found
+        for position, flags in found:
+            if not selector.allows_key(args[position], needed(flags)):
+                self.denied_at = position
+                return True
+        return False
 
     def may_read_all_keys(self, client: Client, args: Args) -> bool:
         """Whether a client's command may read keys that are not among its arguments (SORT BY).
@@ -526,7 +596,7 @@ class Acl:
             client.update_gate()
         self.changed(self.default)
 
-    def _end_if_listens(self, client: Client, allowed: dict[bytes, Pattern] | None) -> None:
+    def _end_if_listens(self, client: Client, allowed: dict[bytes, None] | None) -> None:
         """End the connection of a subscriber to something that is not allowed; None: all is."""
         own = client.subscriptions
         if own is not None and allowed is not None and listens_beyond(own, allowed):
@@ -561,12 +631,12 @@ def denial_text(denied: int, user: User, command: Command, name: bytes | None) -
     return f"User {who} has no permissions to access the '{error_text(name)}' {kind}"
 
 
-def lost_channels(before: User, after: User) -> dict[bytes, Pattern] | None:
+def lost_channels(before: User, after: User) -> dict[bytes, None] | None:
     """Return the channels that remain allowed if some may be lost, None if none can be.
 
     Source: acl.c getUpcomingChannelList.
     """
-    upcoming: dict[bytes, Pattern] = {}
+    upcoming: dict[bytes, None] = {}
     for selector in after.selectors:
         if selector.all_channels:
             return None
@@ -580,12 +650,9 @@ def lost_channels(before: User, after: User) -> dict[bytes, Pattern] | None:
     return None
 
 
-def listens_beyond(own: Subscriptions, allowed: dict[bytes, Pattern]) -> bool:
+def listens_beyond(own: Subscriptions, allowed: dict[bytes, None]) -> bool:
     """Whether a client listens to something that is not allowed."""
-    for pattern in own.patterns:
-        if not may_use_channel(allowed, pattern, True):
-            return True
-    for channel in [*own.channels, *own.shard_channels]:
-        if not may_use_channel(allowed, channel, False):
-            return True
-    return False
+    if any(pattern not in allowed for pattern in own.patterns):
+        return True
+    matcher = Matcher(allowed)
+    return not all(matcher.matches(name) for name in [*own.channels, *own.shard_channels])
