@@ -16,7 +16,7 @@ Source: Redis server.c processCommand, call.
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
@@ -57,6 +57,9 @@ from redis_trio.protocol.request import Args
 from redis_trio.state import ServerState
 from redis_trio.transactions import Transaction, abort
 from redis_trio.transactions import end as end_transaction
+
+if TYPE_CHECKING:
+    from redis_trio.keyspace.database import Database
 
 _NEVER_QUEUED: Final = frozenset(["exec", "discard", "multi", "watch", "quit", "reset", "undo"])
 _FOR_SUBSCRIBERS: Final = frozenset(
@@ -111,9 +114,9 @@ def run(client: Client, command: Command, args: Args) -> Reply:
         if client.no_touch:
             return _call_without_touching(client, command, args)
     reply = call(client, command, args)
-    if server.feed.active:  # each request is a unit of its own
-        if server.feed.flush(command.flags & TOUCHES_ARBITRARY_KEYS != 0):
-            client.write_offset = server.replication.offset
+    feed = server.feed
+    if feed.active and feed.flush(command.flags & TOUCHES_ARBITRARY_KEYS != 0):  # a unit of its own
+        client.write_offset = server.replication.offset
     return reply
 
 
@@ -300,7 +303,7 @@ def _needs_primary(command: Command, flags: i64, transaction: Transaction | None
         return True
     if transaction is None or command.fullname != "exec":
         return False
-    return any([not queued.flags & STALE for queued in transaction.queue])
+    return any(not queued.flags & STALE for queued in transaction.queue)
 
 
 def _waits_for_data(server: ServerState, command: Command, transaction: Transaction | None) -> bool:
@@ -399,16 +402,21 @@ def _serve_key(server: ServerState, topic: Topic, kinds: dict[bytes, Line]) -> N
     """Run the commands of those who wait for a key, each at most once, while they can be served."""
     db = server.dbs[topic[0]]
     key = topic[1]
-    kind = type_name(db.peek(key))
+    kind = _kind(db, key)
     line = kinds.get(kind)
     count = 0 if line is None else len(line)
-    while line and count and type_name(db.peek(key)) == kind:
+    while line and count and _kind(db, key) == kind:
         count -= 1
         _run_again(next(iter(line)))
     for other, line in list(kinds.items()):
         if other != kind:
             for waiter in [waiter for waiter in line if waiter.block.on_missing]:
                 _run_again(waiter)
+
+
+def _kind(db: Database, key: bytes) -> bytes:
+    """Return the type of a key; one that has expired is not there, and is left as it is."""
+    return type_name(None if db.is_expired(key) else db.table.get(key))
 
 
 def _run_again(waiter: Waiter) -> None:
