@@ -184,12 +184,12 @@ async def test_a_replica_that_stands_still_is_dropped_at_its_limit(replicas: Rep
             try:
                 for number in range(200):
                     await client("SET", f"key{number % 7}", str(number) + "v" * 100_000)
+                    assert await client("WAIT", "1", "10000") == 1  # the other one keeps up
 
                 async def is_dropped() -> bool:
                     return (await info(client))["connected_slaves"] == "1"
 
                 await until(is_dropped)
-                assert await client("WAIT", "1", "10000") == 1
             finally:
                 stopped.signal(signal.SIGCONT)
             stats = await info(client, "stats")
