@@ -57,7 +57,17 @@ class SortedSet:
       counted: see keyspace/account.py.
     """
 
-    __slots__ = ("_bounds", "_counts", "_members", "_scores", "_small", "count", "counted", "table")
+    __slots__ = (
+        "_bounds",
+        "_counts",
+        "_members",
+        "_scores",
+        "_shared",
+        "_small",
+        "count",
+        "counted",
+        "table",
+    )
 
     type_name: ClassVar[bytes] = b"zset"
 
@@ -70,6 +80,7 @@ class SortedSet:
         self._members: list[list[bytes]] = [[]]
         self._bounds: Bounds | None = None  # if there are several blocks
         self._counts: Counts | None = None
+        self._shared: list[bool] | None = None  # of each block: whether a copy may have it
 
     # -- the keyspace's questions
 
@@ -81,11 +92,13 @@ class SortedSet:
         return b"listpack" if self.table is None else b"skiplist"
 
     def copy(self) -> SortedSet:
-        """Return an equal set that shares nothing that can change."""
+        """Return an equal set; whichever of the two changes a block first gets its own."""
         other = SortedSet()
         other.count = self.count
-        other._scores = [scores.copy() for scores in self._scores]
-        other._members = [members.copy() for members in self._members]
+        other._scores = self._scores[:]
+        other._members = self._members[:]
+        self._shared = [True] * len(self._members)
+        other._shared = [True] * len(self._members)
         bounds = self._bounds
         if bounds is not None:
             other._bounds = Bounds(bounds.scores.copy(), bounds.members.copy())
@@ -201,7 +214,7 @@ class SortedSet:
             self._remove(block, offset)
             boxed = self._insert(member, score)
         if table is not None:
-            table.directory[hash(member) & table.mask][member] = boxed
+            table.set(member, boxed)
         else:
             small = self._small
             assert small is not None
@@ -493,6 +506,8 @@ class SortedSet:
         last = stop >> 32
         block = first
         while block <= last:
+            if self._shared is not None:
+                self._own(block)
             members = self._members[block]
             offset: i64 = start & 0xFFFFFFFF if block == first else 0
             end: i64 = stop & 0xFFFFFFFF if block == last else len(members)
@@ -578,6 +593,8 @@ class SortedSet:
         place = self._place(score, member)
         block = place >> 32
         offset = place & 0xFFFFFFFF
+        if self._shared is not None:
+            self._own(block)
         scores = self._scores[block]
         members = self._members[block]
         size: i64 = len(scores)
@@ -605,6 +622,8 @@ class SortedSet:
 
     def _remove(self, block: i64, offset: i64) -> None:
         """Take an entry out of its block."""
+        if self._shared is not None:
+            self._own(block)
         members = self._members[block]
         del members[offset]
         del self._scores[block][offset]
@@ -613,6 +632,15 @@ class SortedSet:
             self._counts = None
         if len(members) < _BLOCK_MERGE:
             self._tidy(block)
+
+    def _own(self, block: i64) -> None:
+        """Have a block that no other set has, before it is changed."""
+        shared = self._shared
+        assert shared is not None
+        if shared[block]:
+            shared[block] = False
+            self._scores[block] = self._scores[block].copy()
+            self._members[block] = self._members[block].copy()
 
     def _tidy(self, block: i64) -> None:
         """Drop a block that is empty; unite one that is short with a neighbour if that is too."""
@@ -625,6 +653,8 @@ class SortedSet:
                 block += 1
             elif block == 0 or size + len(self._members[block - 1]) > _BLOCK_MERGED:
                 return
+            if self._shared is not None:
+                self._own(block - 1)
             self._members[block - 1] += self._members[block]
             self._scores[block - 1] += self._scores[block]
         self._drop(block, block + 1)
@@ -639,12 +669,16 @@ class SortedSet:
         bounds.members.insert(block, members[0])
         self._scores.insert(block, scores)
         self._members.insert(block, members)
+        if self._shared is not None:
+            self._shared.insert(block, False)
 
     def _drop(self, first: i64, last: i64) -> None:
         """Drop the blocks from `first` to the one before `last`, but not all."""
         self._counts = None
         del self._members[first:last]
         del self._scores[first:last]
+        if self._shared is not None:
+            del self._shared[first:last]
         bounds = self._bounds
         assert bounds is not None
         if len(self._members) == 1:

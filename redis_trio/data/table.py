@@ -14,8 +14,10 @@ in the slot's low bits. A shard has a depth of its own, the number of low bits i
    whatever happens to others. While nothing changes no key is returned twice.
 3. Memory is below that of one big dict (38 bytes an entry on average against 42 for a million).
 4. Only the methods of this class add and remove keys; hot code indexes `directory` itself to read
-   the value of a key, or to store another one.
-5. Where hashes are made to collide (a fixed PYTHONHASHSEED), shards grow instead of the directory.
+   the value of a key, or to store another one in a table that is never copied.
+5. A copy shares the shards with the original. Whichever changes one first gets its own, so that
+   copying a million keys costs microseconds, and changing a key of them one small dict more.
+6. Where hashes are made to collide (a fixed PYTHONHASHSEED), shards grow instead of the directory.
 
 Source: Fagin et al., Extendible hashing, 1979; the scan order is that of Redis dict.c dictScan.
 """
@@ -47,7 +49,7 @@ class Table:
       count: number of keys.
     """
 
-    __slots__ = ("_at_max", "_depths", "_widest", "count", "depth", "directory", "mask")
+    __slots__ = ("_at_max", "_depths", "_shared", "_widest", "count", "depth", "directory", "mask")
 
     def __init__(self) -> None:
         self.clear()
@@ -58,6 +60,7 @@ class Table:
         self._depths = bytearray(1)  # of the shard in each slot
         self._at_max = 1  # number of slots whose shard is as deep as the directory
         self._widest = SPLIT_AT  # no shard was ever longer
+        self._shared: bytearray | None = None  # of each slot: whether a copy may have its shard
         self.depth = 0
         self.mask = 0
         self.count = 0
@@ -74,6 +77,8 @@ class Table:
 
     def set(self, key: bytes, value: object) -> bool:
         """Store a value; return True if the key is new."""
+        if self._shared is not None:
+            self._own(hash(key) & self.mask)
         shard = self.directory[hash(key) & self.mask]
         before = len(shard)
         shard[key] = value
@@ -87,6 +92,8 @@ class Table:
     def pop(self, key: bytes) -> object:
         """Remove a key and return its value, None if it is not there."""
         slot = hash(key) & self.mask
+        if self._shared is not None:
+            self._own(slot)
         shard = self.directory[slot]
         value = shard.pop(key, None)
         if value is not None:
@@ -171,21 +178,27 @@ class Table:
         return key
 
     def copy(self) -> Table:
-        """Return a table of the same keys and the same values, in the same shards."""
+        """Return a table of the same keys and the same values; nothing is copied but references."""
         other = Table()
-        depths = self._depths
-        directory: list[Shard] = []
-        for slot in range(len(depths)):
-            first = slot & ((1 << depths[slot]) - 1)
-            directory.append(self.directory[slot].copy() if first == slot else directory[first])
-        other.directory = directory
-        other._depths = bytearray(depths)
+        other.directory = self.directory[:]
+        other._depths = bytearray(self._depths)
+        shared = b"\1" * len(self.directory)
+        self._shared = bytearray(shared)
+        other._shared = bytearray(shared)
         other._at_max = self._at_max
         other._widest = self._widest
         other.depth = self.depth
         other.mask = self.mask
         other.count = self.count
         return other
+
+    def _own(self, slot: int) -> None:
+        """Have a shard that no other table has, before it is changed."""
+        shared = self._shared
+        assert shared is not None
+        if shared[slot]:
+            own_depth = self._depths[slot]
+            self._place(self.directory[slot].copy(), slot & ((1 << own_depth) - 1), own_depth)
 
     def container_bytes(self) -> int:
         """Return about how much memory the table takes without its keys and values, in O(1).
@@ -262,6 +275,8 @@ class Table:
                 return
             self.directory += self.directory
             self._depths = self._depths * 2
+            if self._shared is not None:
+                self._shared = self._shared * 2
             self.depth += 1
             self.mask = (1 << self.depth) - 1
             self._at_max = 0
@@ -286,9 +301,13 @@ class Table:
             self._widest = len(shard)
 
     def _place(self, shard: Shard, base: int, own_depth: int) -> None:
+        """Have the slots of a shard, which is this table's own, refer to it."""
+        shared = self._shared
         for slot in range(base, len(self.directory), 1 << own_depth):
             self.directory[slot] = shard
             self._depths[slot] = own_depth
+            if shared is not None:
+                shared[slot] = 0
 
     def _merge(self, slot: int) -> None:
         """Unite the shard in `slot` with its neighbour while both are small and equally deep."""
@@ -319,6 +338,8 @@ class Table:
             size = 1 << self.depth
             del self.directory[size:]
             del self._depths[size:]
+            if self._shared is not None:
+                del self._shared[size:]
             self._at_max = self._depths.count(self.depth)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ITEMS_MAX: Final = 64
 """Elements in one command."""
 
-_ENTRIES: Final = 256  # of a stream that are taken at a time
+_ENTRIES: Final = 256  # of a stream, or a sorted set, that are taken at a time
 
 
 def data_pieces(server: ServerState) -> Iterator[bytes]:
@@ -81,7 +81,7 @@ def value_commands(key: bytes, value: object) -> Iterator[Args]:
         yield from _in_batches([b"SADD", key], members, ITEMS_MAX)
     elif isinstance(value, SortedSet):
         words = (
-            word for member, score in value.all_items() for word in (format_double(score), member)
+            word for member, score in _scored(value) for word in (format_double(score), member)
         )
         yield from _in_batches([b"ZADD", key], words, 2 * ITEMS_MAX)
     elif isinstance(value, Hash):
@@ -103,6 +103,13 @@ def _in_batches(start: Args, words: Iterable[bytes], size: int) -> Iterator[Args
             args = list(start)
     if len(args) > len(start):
         yield args
+
+
+def _scored(value: SortedSet) -> Iterator[tuple[bytes, float]]:
+    """Iterate over members and scores, some of which are taken at a time."""
+    for rank in range(0, value.count, _ENTRIES):
+        stop = min(rank + _ENTRIES, value.count)
+        yield from value.items(value.place_of(rank), value.place_of(stop))
 
 
 def _hash_commands(key: bytes, value: Hash) -> Iterator[Args]:
