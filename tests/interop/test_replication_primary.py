@@ -108,11 +108,17 @@ async def test_replicas_that_come_together_share_a_snapshot(
         repl_diskless_sync=diskless,
         repl_diskless_sync_delay=3600,
         repl_diskless_sync_max_replicas=3,
-        rdb_key_save_delay=1000,
+        rdb_key_save_delay=20_000,
         dir=str(folder),
     ) as (ours, client):
         await write(client.talk, random.Random(4), 200)
         processes = [await replicas.start(ours.port) for _ in range(3)]
+
+        async def have_come() -> bool:
+            return (await info(client))["connected_slaves"] == "3"
+
+        await until(have_come)
+        await client("CONFIG", "SET", "rdb-key-save-delay", "0")
         async with AsyncExitStack() as stack:
             theirs = [await stack.enter_async_context(connected(one.port)) for one in processes]
             for one in theirs:
