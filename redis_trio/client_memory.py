@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redis_trio.protocol.request import Args
     from redis_trio.state import ServerState
 
+BIG_ARGS: Final = 4096  # a command that is running counts if it is that big
 LIMIT_MIN: Final = 128 * 1024  # nobody could connect at all with less
 
 
@@ -78,7 +79,8 @@ class ClientMemory:
         if client.id in self._server.clients and client.kind in ("normal", "pubsub"):
             size = client.held_bytes()
             if running is not None:
-                size += sum([len(arg) for arg in running])
+                args_bytes = sum([len(arg) for arg in running])
+                size += args_bytes if args_bytes >= BIG_ARGS else 0
         self.total_bytes += size - client.counted_bytes
         client.counted_bytes = size
 

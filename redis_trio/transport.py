@@ -106,6 +106,11 @@ class Transport(client_module.Transport):
     def close(self) -> None:
         self._attend()
 
+    def forget(self) -> None:
+        self._waiting = []
+        self._next = 0
+        self.parser = RequestParser(self.server.limits)
+
     def released(self) -> None:
         if self.eof or self.client.close_after_reply:
             self._attend()
@@ -366,11 +371,9 @@ class SocketTransport(Transport):
             self._drain()
 
     def forget(self) -> None:
+        super().forget()
         self.backlog.clear()
         self.backlog_bytes = 0
-        self._waiting = []
-        self._next = 0
-        self.parser = RequestParser(self.server.limits)
 
     def send_backlog(self) -> bool:
         """Send queued output as far as the socket takes it; True when nothing is left.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redis_trio.keyspace.frequency import Frequencies
 
 GENERATION: Final = 8192
+NOTE_BYTES: Final = 64  # of a key in a generation
 TICK_MS: Final = 100  # a tenth of what Redis tells apart
 
 
@@ -31,7 +32,6 @@ class AccessTimes:
 
     Attributes:
       frequencies: how often keys are accessed, None unless the eviction policy is an LFU one.
-      entry_bytes: what is kept for each key of the database.
     """
 
     __slots__ = (
@@ -43,13 +43,11 @@ class AccessTimes:
         "_tick_ms",
         "_young",
         "_young_since_ms",
-        "entry_bytes",
         "frequencies",
     )
 
     def __init__(self, now_ms: i64) -> None:
         self.frequencies: Frequencies | None = None
-        self.entry_bytes = 0
         self._is_special = False  # the policy is an LRU or LFU one
         self._clocks: Table | None = None  # of all keys, under an LRU policy
         self._tick: object = None  # the number that accesses share
@@ -66,7 +64,11 @@ class AccessTimes:
         elif self._clocks is None:
             self._clocks = Table()
         self._is_special = wanted or self.frequencies is not None
-        self.entry_bytes = ENTRY_BYTES if self._is_special else 0
+
+    def memory_bytes(self, keys: int) -> int:
+        """Return about what this takes, in a database of so many keys."""
+        size = NOTE_BYTES * (len(self._young) + len(self._old))
+        return size + ENTRY_BYTES * keys if self._is_special else size
 
     def touch(self, key: bytes, now_ms: i64) -> None:
         """Note an access."""

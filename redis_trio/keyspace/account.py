@@ -197,7 +197,8 @@ class Account:
 
 def places_bytes(db: Database) -> int:
     """Return what the places of a database's keys take: in the table, and beside it."""
-    return db.table.count * (ENTRY_BYTES + db.access.entry_bytes)
+    count = db.table.count
+    return count * ENTRY_BYTES + db.access.memory_bytes(count)
 
 
 def deadlines_bytes(db: Database) -> int:
