@@ -461,8 +461,8 @@ def move(client: Client, args: Args) -> Reply:
     when_ms = db.expire_ms(name)
     if target_db.lookup_write(name) is not None:
         return 0
-    _put(target_db, name, value, when_ms)
     db.delete(name)
+    _put(target_db, name, value, when_ms)
     db.signal(name)
     target_db.signal(name)
     db.notify(name, GENERIC, "move_from")
