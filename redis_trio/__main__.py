@@ -218,7 +218,9 @@ class _Start:
         for kind in server.kinds:
             self._log.info("Ready to accept connections %s", kind)
         self._supervisor.ready()
-        OomScore(self._config, self._log).begin()
+        score = OomScore(self._config, self._log)
+        score.begin()
+        server.state.replication.role_observers.append(score.begin)
         tune_collector()
 
 

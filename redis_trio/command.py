@@ -475,9 +475,8 @@ def unknown_command(table: dict[bytes, Command], args: Args) -> RedisError:
     container = table.get(args[0].lower())
     if container is not None:
         word = error_text(_excerpt(args[1], 128))
-        return RedisError(
-            f"ERR unknown subcommand '{word}'. Try {container.fullname.upper()} HELP."
-        )
+        name = error_text(_excerpt(args[0], len(args[0])).upper())  # it may have been renamed
+        return RedisError(f"ERR unknown subcommand '{word}'. Try {name} HELP.")
     shown = b""
     for arg in args[1:]:
         if len(shown) >= 128:

@@ -167,7 +167,7 @@ class OomScore:
         config.subscribe(["oom-score-adj", "oom-score-adj-values"], self.apply)
 
     def begin(self) -> None:
-        """Set the score at start, where a failure is no more than logged."""
+        """Set the score at start, or in another role, where a failure is no more than logged."""
         try:
             self.apply()
         except ConfigError:
