@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from redis_trio.persistence.aof import AofError
     from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.protocol.reply import RedisError
+    from redis_trio.replication.changes import Change, ChangesLost
     from redis_trio.server import RedisServer, open_redis, run_redis, serve_redis
 
 __version__: Final = VERSION
 
 __all__ = [
     "AofError",
+    "Change",
+    "ChangesLost",
     "ConfigError",
     "LoadError",
     "RedisError",
@@ -39,6 +42,8 @@ __all__ = [
 
 _HOMES: Final = {
     "AofError": "redis_trio.persistence.aof",
+    "Change": "redis_trio.replication.changes",
+    "ChangesLost": "redis_trio.replication.changes",
     "ConfigError": "redis_trio.config",
     "LoadError": "redis_trio.persistence.rdb_file",
     "RedisError": "redis_trio.protocol.reply",

@@ -56,9 +56,11 @@ from redis_trio.persistence.threads import DiskThread
 from redis_trio.protocol.plain import PlainReply, plain_reply
 from redis_trio.protocol.reply import NO_REPLY, RedisError, Reply
 from redis_trio.protocol.request import Args
+from redis_trio.replication.changes import MAX_PENDING, Changes
 from redis_trio.replication.link import Follower
 from redis_trio.replication.roles import begin_as_configured, continue_from_file
 from redis_trio.replication.tasks import run_replication
+from redis_trio.replication.upstream import CONNECTED
 from redis_trio.state import ServerState
 from redis_trio.timers import ServerTime
 from redis_trio.transport import Poller, Transport
@@ -175,6 +177,8 @@ class RedisServer:
         self.state.persistence.uses_files = loads or config.appendonly
         self._follower = Follower(self.state, awake)
         self._follow_scope = trio.CancelScope()
+        self._link_changed = trio.Event()
+        self.state.replication.role_observers.append(self._note_link)
         begin_as_configured(self.state)
         config.subscribe("appendonly", self._appendonly_changed)
         config.subscribe("aof-disable-auto-gc", lambda: collect_history(self.state))
@@ -388,6 +392,10 @@ class RedisServer:
             if self.state.scripting is not None:
                 self.state.scripting.abandon()
             self._closing.set()
+            self._note_link()
+            for tap in list(self.state.replication.taps):
+                tap.close()
+                tap.event.set()
             for scope in self._calls:
                 scope.cancel()
             self._listeners.close()
@@ -400,6 +408,47 @@ class RedisServer:
             self._synced.set()
         if failure is not None:
             raise failure
+
+    def _note_link(self) -> None:
+        self._link_changed.set()
+        self._link_changed = trio.Event()
+
+    async def synced(self) -> None:
+        """Wait until a replica has its primary's data and follows it; at once on a primary.
+
+        Raises:
+          ClosedResourceError: the server is closed, or was closed meanwhile.
+        """
+        replication = self.state.replication
+        await trio.lowlevel.checkpoint()
+        while not self._closing.is_set():
+            upstream = replication.upstream
+            if upstream is None or upstream.state == CONNECTED:
+                return
+            await self._link_changed.wait()
+        raise trio.ClosedResourceError("the server was closed")
+
+    def changes(self, *, after: str | None = None, max_pending: int = MAX_PENDING) -> Changes:
+        """Return an iterator over the writes that are applied, to be used with `async for`.
+
+        On a replica these are its primary's; on a primary, its clients'. It begins at once: with
+        what is written after this call.
+
+        Args:
+          after: the `position` of a change, to begin behind it; also in a later life of the
+            program, as long as the backlog reaches back so far.
+          max_pending: how many bytes of changes may wait for whoever iterates.
+
+        Returns:
+          An iterator whose items are `Change`s. It waits for the next one, and raises ChangesLost
+          when there is one that it cannot tell: the iterating was too slow, or the data was
+          replaced by a full synchronization.
+
+        Raises:
+          ChangesLost: what comes behind `after` is not known any more.
+          ValueError: `after` is no position.
+        """
+        return Changes(self.state, after, max_pending)
 
     async def _follow(self) -> None:
         """Be the replica of whatever primary there is, until the server is closed."""
@@ -632,7 +681,7 @@ async def run_redis(
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,
     task_status: trio.TaskStatus[RedisServer] = trio.TASK_STATUS_IGNORED,
-    **config: str | int | bool,
+    **config: str | int | bool | tuple[str, int],
 ) -> None:
     """Run a server until it is closed or cancelled; for `nursery.start`.
 
@@ -647,7 +696,7 @@ async def serve_redis(
     *,
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,
-    **config: str | int | bool,
+    **config: str | int | bool | tuple[str, int],
 ) -> RedisServer:
     """Start a server in `nursery`; it runs until it is closed or the nursery is cancelled.
 
@@ -659,7 +708,8 @@ async def serve_redis(
         (LOADING) until then, see `RedisServer.wait_loaded`; a LoadError comes out of `nursery`.
       config: parameters of redis.conf, with underscores: `maxclients=100`, `requirepass="secret"`.
         Data is kept in memory only, unless `dir`, `dbfilename` or `save` say where it is loaded
-        from and when it is saved, or `appendonly` does.
+        from and when it is saved, or `appendonly` does. `replicaof=("host", 6379)`, or the same
+        as text, makes it a replica; see `RedisServer.synced`.
 
     Returns:
       The server, listening, and loaded unless that goes on in the background.
@@ -679,7 +729,7 @@ def _embedded(
     port: int | None,
     host: str | Sequence[str],
     load_in_background: bool,
-    config: Mapping[str, str | int | bool],
+    config: Mapping[str, str | int | bool | tuple[str, int]],
 ) -> RedisServer:
     hosts = host if isinstance(host, str) else " ".join(host)
     options = Config.from_options({"port": port or 0, "bind": hosts, **config})
@@ -701,7 +751,7 @@ async def open_redis(
     *,
     host: str | Sequence[str] = "127.0.0.1",
     load_in_background: bool = False,
-    **config: str | int | bool,
+    **config: str | int | bool | tuple[str, int],
 ) -> AsyncIterator[RedisServer]:
     """Run a server for the time of an `async with` block; the arguments are `serve_redis`'s."""
     failure: BaseException | None = None

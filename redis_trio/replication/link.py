@@ -19,7 +19,6 @@ import trio
 
 from redis_trio.feed import encode_command
 from redis_trio.outgoing import connect
-from redis_trio.persistence.aof import AofError
 from redis_trio.replication.incoming import Incoming, LinkError
 from redis_trio.replication.master import Master, MasterTransport
 from redis_trio.replication.state import NO_ID
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 1.0
+AOF_TRIES: Final = 10
 ID_SIZE: Final = 40
 _AUTH_ERRORS: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
 
-Connect = Callable[["ServerState", str, int], Awaitable[trio.abc.Stream]]
 Awake = Callable[["ServerState"], Awaitable[None]]
 
 
@@ -44,13 +43,11 @@ class Follower:
 
     Args:
       awake: waits while the server sleeps (DEBUG SLEEP).
-      connect: opens a stream to a primary; raises OSError.
     """
 
-    def __init__(self, server: ServerState, awake: Awake, connect: Connect = connect) -> None:
+    def __init__(self, server: ServerState, awake: Awake) -> None:
         self._server: Final = server
         self._awake = awake
-        self._connect = connect
         self._changed = trio.Event()
         self._failures = 0
         self._ended = trio.Event()
@@ -103,7 +100,7 @@ class Follower:
     async def _attempt(self, upstream: Upstream) -> None:
         """Connect, and follow until the connection ends."""
         log = self._server.log
-        link = _Link(self._server, upstream, self._awake, self._connect)
+        link = _Link(self._server, upstream, self._awake)
         upstream.hang_up = link.cancel
         try:
             with link.scope:
@@ -139,13 +136,10 @@ class _Link:
       was_up: whether the stream has been followed.
     """
 
-    def __init__(
-        self, server: ServerState, upstream: Upstream, awake: Awake, connect: Connect
-    ) -> None:
+    def __init__(self, server: ServerState, upstream: Upstream, awake: Awake) -> None:
         self._server = server
         self._upstream = upstream
         self._awake = awake
-        self._connect = connect
         self.scope = trio.CancelScope()
         self.can_continue = True
         self.was_up = False
@@ -156,6 +150,11 @@ class _Link:
     def cancel(self) -> None:
         """End the connection as soon as the task runs."""
         self.scope.cancel()
+
+    def _killed(self) -> None:
+        """End the connection: somebody has closed the client that applies the stream."""
+        if self._upstream.hang_up == self.cancel:
+            self._upstream.disconnect()
 
     async def run(self) -> None:
         """Connect and follow.
@@ -169,7 +168,7 @@ class _Link:
         upstream.set_state(CONNECTING)
         log.info("MASTER <-> REPLICA sync started")
         try:
-            stream = await self._connect(self._server, upstream.host, upstream.port)
+            stream = await connect(self._server, upstream.host, upstream.port)
         except OSError as exc:
             raise LinkError(f"Error condition on socket for SYNC: {_reason(exc)}") from None
         try:
@@ -205,7 +204,7 @@ class _Link:
         upstream = self._upstream
         replication = server.replication
         server.begin()
-        master = _new_master(server, stream, position, self.cancel, self._go_on)
+        master = _new_master(server, stream, position, self._killed, self._go_on)
         server.clients[master.client.id] = master.client
         self.was_up = True
         if sync is not None:
@@ -222,12 +221,16 @@ class _Link:
 
     async def _restart_aof(self) -> None:
         """Append again, beginning with the data as it is. Raises LinkError if that cannot be."""
-        from redis_trio.persistence.aof_files import restart_aof
-
-        try:
-            await restart_aof(self._server)
-        except AofError:
-            raise LinkError("") from None
+        log = self._server.log
+        for _ in range(AOF_TRIES):
+            if self._server.rewrite.turn_on():
+                return
+            log.warning(
+                "Failed enabling the AOF after successful master synchronization! Trying it again "
+                "in one second."
+            )
+            await trio.sleep(1)
+        raise LinkError("The AOF cannot be turned on: the synchronization is given up")
 
     async def _follow(self, master: Master, incoming: Incoming) -> None:
         """Apply the stream for as long as it goes on.

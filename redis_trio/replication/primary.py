@@ -323,6 +323,8 @@ def _backlog_end_ms(server: ServerState) -> int:
     ttl_s = server.config.repl_backlog_ttl
     if replication.backlog is None or replication.upstream is not None or not ttl_s:
         return NEVER
+    if replication.taps:
+        return NEVER
     return (replication.alone_ms // 1000 + ttl_s + 1) * 1000
 
 

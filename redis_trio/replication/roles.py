@@ -99,6 +99,8 @@ def follow_nobody(server: ServerState) -> None:
     server.config.replicaof = None
     replication.shift_replid()
     replication.disconnect_replicas()
+    replication.alone_ms = server.clock.now_ms
+    server.feed.select_again()
     _role_changed(server)
     if server.config.appendonly and not server.aof.active and not server.aof.wanted:
         server.rewrite.turn_on()  # it was turned off for a synchronization that did not end

@@ -29,6 +29,7 @@ from redis_trio.replication.replica import ONLINE, Replica
 if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.replication.acks import AckBlock
+    from redis_trio.replication.changes import Tap
     from redis_trio.replication.upstream import Upstream
     from redis_trio.state import ServerState
 
@@ -50,6 +51,7 @@ class Replication:
       role_observers: are called when the server has another role or another primary, and when the
         link to that is in another state.
       failover: the exchange of roles with a replica, if there is one.
+      taps: who reads the stream in the process; see changes.py.
       wants_acks: whether the replicas are to be asked how far they are.
       has_acks: whether one of them has said so.
       waiting: the clients that wait for that, and what for (WAIT, WAITAOF).
@@ -77,6 +79,7 @@ class Replication:
         "role_observers",
         "second_offset",
         "spawn",
+        "taps",
         "upstream",
         "waiting",
         "wake_link",
@@ -94,6 +97,7 @@ class Replication:
         self.upstream: Upstream | None = None
         self.wake_link: Callable[[], None] | None = None
         self.role_observers: list[Callable[[], None]] = []
+        self.taps: dict[Tap, None] = {}
         self.failover = Failover(server)
         self.wants_acks = False
         self.has_acks = False
@@ -178,8 +182,15 @@ class Replication:
         assert backlog is not None
         is_longer = backlog.append(data)
         self.offset = backlog.offset
+        if self.taps:
+            self._tell_taps()
         if is_longer:
             self._look_at_limits()
+
+    def _tell_taps(self) -> None:
+        """Wake those who read the stream in the process."""
+        for tap in list(self.taps):
+            tap.look()
 
     def _look_at_limits(self) -> None:
         """Disconnect the replicas for which too much is kept."""
@@ -321,6 +332,7 @@ class Replication:
         self.offset = offset
         self.backlog = None
         self.create_backlog()
+        self._tell_taps()
 
     def create_backlog(self) -> None:
         """Keep the stream from now on, if that is not done already."""

@@ -123,7 +123,7 @@ class FullSync:
     def _mode(self) -> str:
         server = self._server
         mode: str = server.config.repl_diskless_load
-        if mode == "on-empty-db" and sum([db.table.count for db in server.dbs]):
+        if mode == "on-empty-db" and any(db.table.count for db in server.dbs):
             mode = "disabled"
         if mode == "disabled" and not server.persistence.uses_files:
             mode = "swapdb"
