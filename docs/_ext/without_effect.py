@@ -11,15 +11,12 @@ from typing import Final
 
 WITHOUT_EFFECT: Final = {
     "Security": "enable-module-command",
-    "Limits and memory": (
-        "maxmemory maxmemory-samples maxmemory-eviction-tenacity maxmemory-clients"
-    ),
     "Network": "socket-mark-id",
     "Stopping": "shutdown-timeout",
     "Observation": "slowlog-log-slower-than slowlog-max-len latency-monitor-threshold",
     "Snapshots": "rdb-del-sync-files",
     "Replication": (
-        "masteruser masterauth replica-serve-stale-data replica-read-only replica-ignore-maxmemory "
+        "masteruser masterauth replica-serve-stale-data replica-read-only "
         "replica-ignore-disk-write-errors replica-priority replica-announced replica-announce-ip "
         "replica-announce-port repl-diskless-sync repl-diskless-sync-delay "
         "repl-diskless-sync-max-replicas repl-diskless-load repl-ping-replica-period repl-timeout "
@@ -31,7 +28,7 @@ WITHOUT_EFFECT: Final = {
 """Names by heading."""
 
 SHOWN_ONLY: Final = {
-    *("maxmemory", "repl-backlog-size", "enable-module-command"),
+    *("repl-backlog-size", "enable-module-command"),
     *("min-replicas-to-write", "min-replicas-max-lag", "list-compress-depth"),
 }
 """Those of them that the source does look at, for a figure of INFO, OBJECT or DEBUG."""

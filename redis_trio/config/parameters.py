@@ -269,7 +269,7 @@ class Config(Settings):
     active_expire_effort = Integer(
         1, 1, 10, ignored="A key is deleted when its time comes; nothing is sampled."
     )
-    lazyfree_lazy_eviction = Boolean(False, ignored=_NO_LAZY)
+    lazyfree_lazy_eviction = Boolean(False)
     lazyfree_lazy_expire = Boolean(False, ignored=_NO_LAZY)
     lazyfree_lazy_server_del = Boolean(False, ignored=_NO_LAZY)
     lazyfree_lazy_user_del = Boolean(False, ignored=_NO_LAZY)

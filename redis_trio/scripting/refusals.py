@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.client import Client
-from redis_trio.command import MAY_REPLICATE, NOSCRIPT, WRITE, Command
-from redis_trio.errors import AOF_ERROR, SAVE_ERROR, RedisError
+from redis_trio.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE, Command
+from redis_trio.errors import AOF_ERROR, OOM, SAVE_ERROR, RedisError
 from redis_trio.protocol.request import Args
-from redis_trio.scripting.flags import COMPATIBLE, NO_WRITES
+from redis_trio.scripting.flags import ALLOW_OOM, COMPATIBLE, NO_WRITES
 
 if TYPE_CHECKING:
     from redis_trio.scripting.room import Run
@@ -38,6 +38,11 @@ def refuse_script(client: Client, flags: int, ro: bool) -> None:
             )
     if ro:
         raise RedisError("ERR Can not execute a script with write flag using *_ro command.")
+    if server.eviction.out_of_memory and not flags & ALLOW_OOM:
+        raise RedisError(
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > "
+            "'maxmemory'"
+        )
 
 
 def refusal(run: Run, client: Client, command: Command | None, args: Args) -> str:
@@ -62,7 +67,12 @@ def refusal(run: Run, client: Client, command: Command | None, args: Args) -> st
     if run.read_only and flags & (WRITE | MAY_REPLICATE):
         return "Write commands are not allowed from read-only scripts."
     if flags & WRITE and not run.written and client.server.gated:
-        return _write_refusal(client)
+        reason = _write_refusal(client)
+        if reason:
+            return reason
+    if flags & DENYOOM and run.minds_memory and not run.written:
+        if client.server.eviction.out_of_memory and not client.obeyed:
+            return "-" + OOM
     return ""
 
 

@@ -64,6 +64,8 @@ class Run(Work):
       function, passed: what is called in Lua, and with what.
       targets: who is fed what it writes (feed.py).
       allow_all: whether it may call what is not for scripts.
+      minds_memory: whether it may not begin to write while there is too little memory: one that
+        says nothing of itself. Others are refused as a whole, or allowed to.
       written, killed, timed_out: whether it has called a command that writes, is to be ended, and
         takes longer than busy-reply-threshold.
     """
@@ -77,6 +79,7 @@ class Run(Work):
         "function",
         "is_eval",
         "killed",
+        "minds_memory",
         "name",
         "passed",
         "read_only",
@@ -109,6 +112,7 @@ class Run(Work):
         self.passed = passed
         self.targets: i64 = BOTH
         self.allow_all = room.allow_all
+        self.minds_memory = False
         self.written = False
         self.killed = False
         self.timed_out = False
@@ -243,6 +247,7 @@ class Room:
             function = engine.functions["eval"]
             passed = (script.function, client.resp, keys, *args[3:])
         run = Run(self, client, args, script.sha, True, read_only, engine, function, passed)
+        run.minds_memory = script.flags & COMPATIBLE != 0
         return self.aside.run(client, args, run)
 
     def call_function(

@@ -248,3 +248,22 @@ def test_info_tells_what_eviction_has_done(run: Run, state: ServerState) -> None
     assert b"current_eviction_exceeded_time:0\r\n" in text
     run("CONFIG RESETSTAT")
     assert b"evicted_keys:0\r\n" in run("INFO stats").text  # type: ignore[union-attr]
+
+
+def test_a_script_may_not_begin_to_write(run: Run, state: ServerState) -> None:
+    fill(run, 100)
+    run("CONFIG SET maxmemory 1")
+    writes = "return redis.call('SET', 'a', 'b')"
+    assert error(run("EVAL", writes, 1, "a")).startswith(OOM)
+    assert run("EVAL", "return redis.call('GET', 'key:0001')", 0) == b"v" * 100
+    assert run("EVAL", "redis.call('DEL', 'key:0001') " + writes, 0) is not None
+    assert run("GET a") == b"b"
+
+
+def test_a_script_that_says_that_it_minds_no_memory_runs(run: Run, state: ServerState) -> None:
+    fill(run, 100)
+    run("CONFIG SET maxmemory 1")
+    writes = "redis.call('SET', 'a', 'b') return 1"
+    assert error(run("EVAL", "#!lua\n" + writes, 0)) == OOM
+    assert run("EVAL", "#!lua flags=allow-oom\n" + writes, 0) == 1
+    assert run("EVAL", "#!lua flags=no-writes\nreturn 1", 0) == 1
