@@ -345,7 +345,7 @@ def test_parameters_of_older_versions_are_accepted() -> None:
         ("rename-command nonsense x", "No such command in rename-command"),
         ("rename-command get set", "Target command name already exists"),
         ("sentinel monitor", "sentinel directive while not in sentinel mode"),
-        ("user alice on", "ACL users are not supported"),
+        ("user alice nonsense", "Error in user declaration 'user': Syntax error"),
         ("some.thing", "Module config specified without value"),
         ("cluster-enabled yes", "cluster mode is not supported"),
     ],
