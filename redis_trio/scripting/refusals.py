@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis_trio.client import Client
 from redis_trio.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE, Command
-from redis_trio.errors import AOF_ERROR, OOM, SAVE_ERROR, RedisError
+from redis_trio.errors import AOF_ERROR, NOREPLICAS, OOM, SAVE_ERROR, RedisError
 from redis_trio.protocol.request import Args
 from redis_trio.scripting.flags import ALLOW_OOM, COMPATIBLE, NO_WRITES
 
@@ -38,6 +38,8 @@ def refuse_script(client: Client, flags: int, ro: bool) -> None:
             )
     if ro:
         raise RedisError("ERR Can not execute a script with write flag using *_ro command.")
+    if server.replication.denies_writes():
+        raise RedisError(NOREPLICAS)
     if server.eviction.out_of_memory and not flags & ALLOW_OOM:
         raise RedisError(
             "OOM allow-oom flag is not set on the script, can not run it when used memory > "
@@ -83,4 +85,6 @@ def _write_refusal(client: Client) -> str:
         return "-" + SAVE_ERROR
     if server.aof.error:
         return "-" + AOF_ERROR + os.strerror(server.aof.error)
+    if server.replication.denies_writes():
+        return "-" + NOREPLICAS
     return ""
