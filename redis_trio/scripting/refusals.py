@@ -9,10 +9,18 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.client import Client
-from redis_trio.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE, Command
-from redis_trio.errors import AOF_ERROR, NOREPLICAS, OOM, SAVE_ERROR, RedisError
+from redis_trio.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, STALE, WRITE, Command
+from redis_trio.errors import (
+    AOF_ERROR,
+    MASTERDOWN,
+    NOREPLICAS,
+    OOM,
+    READONLY_REPLICA,
+    SAVE_ERROR,
+    RedisError,
+)
 from redis_trio.protocol.request import Args
-from redis_trio.scripting.flags import ALLOW_OOM, COMPATIBLE, NO_WRITES
+from redis_trio.scripting.flags import ALLOW_OOM, ALLOW_STALE, COMPATIBLE, NO_WRITES
 
 if TYPE_CHECKING:
     from redis_trio.scripting.room import Run
@@ -22,10 +30,21 @@ _BLOCKED: Final = "Writable scripts are blocked. Use 'no-writes' flag for read o
 
 def refuse_script(client: Client, flags: int, ro: bool) -> None:
     """Raise what a script is refused for whose flags do not go with the server's state."""
+    server = client.server
+    replication = server.replication
+    if replication.is_stale():
+        if flags & COMPATIBLE:
+            raise RedisError(MASTERDOWN)
+        if not flags & ALLOW_STALE:
+            raise RedisError(
+                "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and "
+                "'allow-stale' flag is not set on the script."
+            )
     if flags & (COMPATIBLE | NO_WRITES):
         return
-    server = client.server
     if not client.obeyed:
+        if replication.is_read_only():
+            raise RedisError("READONLY Can not run script with write flag on readonly replica")
         if server.background.denies_writes():
             raise RedisError(
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
@@ -61,6 +80,9 @@ def refusal(run: Run, client: Client, command: Command | None, args: Args) -> st
     flags = command.flags
     if flags & NOSCRIPT and not run.allow_all:
         return "This Redis command is not allowed from script"
+    replication = client.server.replication
+    if not flags & STALE and replication.is_stale():
+        return "Can not execute the command on a stale replica"
     user = client.user
     if user is not None and not user.unrestricted:
         denial = client.server.acl.refusal(client, command, args, "lua")
@@ -68,6 +90,8 @@ def refusal(run: Run, client: Client, command: Command | None, args: Args) -> st
             return "ACL failure in script: " + denial
     if run.read_only and flags & (WRITE | MAY_REPLICATE):
         return "Write commands are not allowed from read-only scripts."
+    if flags & WRITE and not run.written and replication.is_read_only() and not client.obeyed:
+        return "-" + READONLY_REPLICA
     if flags & WRITE and not run.written and client.server.gated:
         reason = _write_refusal(client)
         if reason:

@@ -210,6 +210,34 @@ def test_stale_data_is_not_shown_where_that_is_not_wanted(run: Run, primary: Pri
     assert run("GET k") is None
 
 
+def test_scripts_on_a_replica(run: Run, primary: Primary) -> None:
+    writes = "#!lua\nreturn redis.call('set', KEYS[1], 'v')"
+    reads = "#!lua flags=no-writes\nreturn redis.call('get', KEYS[1])"
+    assert run("EVAL", writes, 1, "k") == READONLY
+    assert run("EVAL", reads, 1, "k") is None
+    assert run("EVAL", "return redis.call('get', KEYS[1])", 1, "k") is None
+    error = run("EVAL", "return redis.call('set', KEYS[1], 'v')", 1, "k")
+    assert str(error).startswith(READONLY)
+    assert (
+        run("EVAL", "return redis.pcall('set', KEYS[1], 'v')['err']", 1, "k") == READONLY.encode()
+    )
+    run("CONFIG SET replica-read-only no")
+    assert run("EVAL", writes, 1, "k") == b"OK"
+
+
+def test_scripts_where_data_may_be_stale(run: Run, primary: Primary) -> None:
+    run("CONFIG SET replica-serve-stale-data no")
+    primary.hang_up()
+    down = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+    assert run("EVAL", "return 1", 0) == down
+    assert run("EVAL", "#!lua flags=no-writes\nreturn 1", 0) == down
+    stale = "#!lua flags=allow-stale,no-writes\n"
+    assert run("EVAL", stale + "return 1", 0) == 1
+    error = run("EVAL", stale + "return redis.call('get', 'k')", 0)
+    assert "Can not execute the command on a stale replica" in str(error)
+    assert run("EVAL", stale + "return redis.call('echo', 'x')", 0) == b"x"
+
+
 # -- applying
 
 
