@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -195,3 +196,102 @@ def _all_commands(both: Both) -> set[Reply]:
     for peer in (both.ours, both.real):
         found.append(set(_items(parse(peer.command("COMMAND LIST")))))
     return found[0] & found[1]
+
+
+# -- what a user is answered
+
+
+def log_entries(reply: Reply) -> object:
+    """Normalize: entries of ACL LOG without times, numbers and clients, of which 7.0 has fewer."""
+    found = []
+    for entry in _items(reply):
+        if isinstance(entry, list):
+            entry = dict(zip(entry[::2], entry[1::2], strict=True))
+        assert isinstance(entry, dict)
+        info = entry[b"client-info"]
+        assert isinstance(info, bytes)
+        words = re.findall(rb" (?:flags|db|multi|user)=\S*", info)
+        names = (b"count", b"reason", b"context", b"object", b"username")
+        found.append(([entry[name] for name in names], words))
+    return found
+
+
+def test_a_restricted_user_is_answered_as_by_redis(users: Both) -> None:
+    exact = version(users.real_port) >= (7, 2)
+    refusal = None if exact else error_code
+    users("ACL LOG RESET", "ACL SETUSER u on >p ~a* %R~b +@all -@dangerous &c (+config|get)")
+    with closing(users.another()) as other:
+        other("AUTH u wrong", "AUTH nobody p", "AUTH u p", "ACL WHOAMI")
+        for line in (
+            "SET a 1",
+            "GET b",
+            "SET b 1",
+            "MGET a b z",
+            "PUBLISH c x",
+            "PUBLISH d x",
+            "KEYS *",
+            "CONFIG GET timeout",
+            "CONFIG SET timeout 0",
+            "SORT a1 BY x*",
+            "SORT a1 GET #",
+            'EVAL \'return redis.call("get", "z")\' 0',
+            "EVAL 'return redis.call(\"flushall\")' 0",
+            'EVAL \'return redis.acl_check_cmd("get", "z")\' 0',
+            'EVAL \'return redis.acl_check_cmd("get", "a")\' 0',
+            "EVAL 'return redis.acl_check_cmd(\"nosuch\")' 0",
+            "EVAL 'return 1' 1 z",
+            "MULTI",
+            "SET a 2",
+            "SET z 1",
+            "EXEC",
+            "MULTI",
+            "SET a 2",
+            "PUBLISH c x",
+            "GET b",
+        ):
+            other.one(line, refusal)
+        users("ACL SETUSER u resetchannels -get")
+        other.one("EXEC")
+        other.one("GET a", refusal)
+        users.one("ACL LOG 30", log_entries)
+        users("ACL LOG RESET", "ACL LOG", "ACL DELUSER u")
+        for peer in (other.ours, other.real):
+            with pytest.raises((EOFError, OSError)):
+                peer.command("PING")
+
+
+def test_calls_that_are_wrong_are_refused_as_by_redis(users: Both) -> None:
+    exact = version(users.real_port) >= (7, 2)
+    for line in (
+        "ACL CAT nosuch",
+        "ACL CAT a b",
+        "ACL DELUSER default",
+        "ACL DELUSER nobody",
+        "ACL DRYRUN nobody get a",
+        "ACL DRYRUN default nosuch",
+        "ACL DRYRUN default get",
+        "ACL DRYRUN default config",
+        "ACL GENPASS 0",
+        "ACL GENPASS 5000",
+        "ACL GENPASS x",
+        "ACL GENPASS 1 2",
+        "ACL GETUSER nobody",
+        "ACL LOAD",
+        "ACL SAVE",
+        "ACL LOG x",
+        "ACL LOG -1",
+        "ACL LOG 1 2",
+        "ACL NOSUCH",
+        "ACL USERS x",
+        "ACL",
+        'ACL SETUSER "a b"',
+        'ACL SETUSER "a\\x00"',
+        'ACL SETUSER u "~a b"',
+        'ACL SETUSER u "on\\x00x" "+@all\\x00"',
+        "AUTH",
+        "AUTH a b c",
+        "AUTH x",
+        "CLIENT KILL USER nobody",
+        "HELLO 3 AUTH nobody x",
+    ):
+        users.one(line, None if exact else error_code)
