@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 1.0
 AOF_TRIES: Final = 10
+DISK_LOG_MS: Final = 10_000  # between two warnings
 ID_SIZE: Final = 40
 _AUTH_ERRORS: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
 
@@ -146,6 +147,7 @@ class _Link:
         self._output: list[bytes] = []
         self._has_output = trio.Event()
         self._resumed = trio.Event()
+        self._disk_told_ms = -DISK_LOG_MS
 
     def cancel(self) -> None:
         """End the connection as soon as the task runs."""
@@ -243,6 +245,7 @@ class _Link:
             data = await incoming.receive()
             while True:
                 await self._awake(server)
+                self._check_disk()
                 server.begin()
                 more = master.receive(data) if data else master.advance()
                 server.end()
@@ -257,6 +260,23 @@ class _Link:
                     await trio.lowlevel.checkpoint()
                 else:
                     break
+
+    def _check_disk(self) -> None:
+        """Apply nothing that cannot be kept, unless the configuration says otherwise.
+
+        Raises:
+          LinkError: it cannot. Redis ends the process.
+        """
+        server = self._server
+        if not server.aof.error and not server.background.denies_writes():
+            return
+        if not server.config.replica_ignore_disk_write_errors:
+            raise LinkError("Replica was unable to write command to disk.")
+        if server.clock.now_ms >= self._disk_told_ms + DISK_LOG_MS:
+            self._disk_told_ms = server.clock.now_ms
+            server.log.warning(
+                "Replica is applying a command even though it is unable to write to disk."
+            )
 
     def _go_on(self) -> None:
         self._resumed.set()

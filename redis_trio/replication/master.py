@@ -160,9 +160,11 @@ class Master:
                 if client.halted & PAUSED:
                     break
                 self._next += 1
-                if client.halted:
+                if client.halted or self.error is not None:
                     break
             self._pass_on()
+            if self.error is not None:
+                return False
             if server.last_ns > until:
                 return not client.halted
         if client.halted & CLOSING and self.error is None:
@@ -196,6 +198,8 @@ class Master:
             message[4:] if message.startswith("ERR ") else "-" + message,
             "<unknown>" if command is None else command.fullname,
         )
+        if server.config.propagation_error_behavior != "ignore":
+            self.error = "an error was not to be ignored"  # a full synchronization puts it right
 
     def _look_at_error(self) -> None:
         """Note that the stream is broken, if it is."""

@@ -319,6 +319,13 @@ def test_an_error_is_logged_and_the_stream_goes_on(
     assert primary.state.stats.unexpected_error_replies == 3
 
 
+def test_an_error_ends_the_link_where_that_is_wanted(run: Run, primary: Primary) -> None:
+    run("CONFIG SET propagation-error-behavior panic-on-replicas")
+    primary.run("SET k v", "LPUSH k 1", "SET k w")
+    assert primary.master.error is not None
+    assert run("GET k") == b"v"
+
+
 def test_inline_commands_end_the_link_for_good(
     primary: Primary, caplog: pytest.LogCaptureFixture
 ) -> None:

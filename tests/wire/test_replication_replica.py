@@ -175,6 +175,24 @@ async def test_blocked_clients_are_told_that_the_role_has_changed(primary: Redis
         await primary.execute("REPLICAOF", "127.0.0.1", 1)
 
 
+async def test_what_cannot_be_kept_is_not_applied(
+    primary: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The replica stays as it is while its disk fails, and continues from there."""
+    async with replica_of(primary) as replica:
+        state = replica.state
+        await replica.execute("CONFIG", "SET", "save", "1 1")
+        state.persistence.last_save_ok = False
+        await primary.execute("SET", "k", "v")
+        await until(lambda: "Replica was unable to write command to disk." in caplog.text)
+        assert await replica.execute("GET", "k") is None
+        await replica.execute("CONFIG", "SET", "replica-ignore-disk-write-errors", "yes")
+        await caught_up(primary, replica)
+        assert await replica.execute("GET", "k") == b"v"
+        assert "Replica is applying a command even though" in caplog.text
+        assert primary.state.stats.sync_full == 1
+
+
 # -- full synchronizations
 
 
