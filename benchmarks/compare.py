@@ -45,10 +45,11 @@ def free_port() -> int:
 
 @dataclass
 class Target:
-    """A server under test."""
+    """A server under test; its directory is a temporary one unless `folder` names another."""
 
     name: str
     argv: list[str]
+    folder: str = ""
     port: int = 0
     pid: int = 0
 
@@ -56,7 +57,8 @@ class Target:
     def running(self) -> Iterator[None]:
         """Have it run for the time of the block."""
         self.port = free_port()
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory() as temporary:
+            directory = self.folder or temporary
             argv = [*self.argv, "--port", str(self.port), "--save", "", "--dir", directory]
             process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=directory)
             self.pid = process.pid

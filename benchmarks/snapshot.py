@@ -1,11 +1,13 @@
-"""What a client notices of BGSAVE, and how fast it is, beside redis-server.
+"""What a client notices of BGSAVE and BGREWRITEAOF, and how fast they are, beside redis-server.
 
     python benchmarks/snapshot.py [--keys N] [--idle SECONDS] [--delay MS] [--big N]
 
-A server gets so many keys of 64 bytes. A probe sends GET, waits for the reply, waits `--delay` ms
-and begins again: first while nothing happens, then during BGSAVE. The figures are the probe's
-percentiles in ms and the keys saved in a second. With --big there is one sorted set of so many
-members as well, and what its first change during BGSAVE takes is shown.
+A server with an append-only file gets so many keys of 64 bytes. A probe sends GET, waits for the
+reply, waits `--delay` ms and begins again: first while nothing happens, then during BGSAVE, then
+during BGREWRITEAOF. The figures are the probe's percentiles in ms and the keys saved in a second;
+then the keys that are loaded in a second, from the RDB file (DEBUG RELOAD NOSAVE) and from the
+append-only file (DEBUG LOADAOF). With --big there is one sorted set of so many members as well, and
+what its first change during BGSAVE takes is shown.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ class Peer:
             tail = (tail + self._sock.recv(65536))[-16:]
 
     def is_saving(self) -> bool:
-        """Return whether a background save is running."""
-        return b"rdb_bgsave_in_progress:1" in self.ask("INFO", "persistence")
+        """Return whether anything is being saved in the background."""
+        info = self.ask("INFO", "persistence")
+        return b"rdb_bgsave_in_progress:1" in info or b"aof_rewrite_in_progress:1" in info
 
 
 def encode(words: tuple[str, ...]) -> bytes:
@@ -79,23 +82,29 @@ def measure(target: Target, options: argparse.Namespace) -> None:
         time.sleep(1)
         idle: list[float] = []
         probe(peer, idle, options.idle, options.delay / 1000)
-        during: list[float] = []
-        began = time.perf_counter()
-        other.ask("BGSAVE")
-        begin_s = time.perf_counter() - began
-        change_s = 0.0
-        if options.big:
-            changed = time.perf_counter()
-            other.ask("ZADD", "big", "1", "another")
-            change_s = time.perf_counter() - changed
-        while other.is_saving():
-            probe(peer, during, 0.1, options.delay / 1000)
-        seconds = time.perf_counter() - began
-        rate = options.keys / seconds / 1000
-        print(line([target.name, "idle", *percentiles(idle), ""]))
-        print(line([target.name, "BGSAVE", *percentiles(during), f"{rate:.0f}"]))
-        print(f"  BGSAVE itself took {1000 * begin_s:.2f} ms, all of it {seconds:.2f} s", end="")
-        print(f"; the change {1000 * change_s:.1f} ms" if options.big else "", flush=True)
+        print(line([target.name, "idle", *percentiles(idle), ""]), flush=True)
+        for command in ("BGSAVE", "BGREWRITEAOF"):
+            during: list[float] = []
+            began = time.perf_counter()
+            other.ask(command)
+            begin_s = time.perf_counter() - began
+            change_s = 0.0
+            if options.big:
+                changed = time.perf_counter()
+                other.ask("ZADD", "big", "1", f"another {command}")
+                change_s = time.perf_counter() - changed
+            while other.is_saving():
+                probe(peer, during, 0.1, options.delay / 1000)
+            seconds = time.perf_counter() - began
+            rate = options.keys / seconds / 1000
+            print(line([target.name, command, *percentiles(during), f"{rate:.0f}"]))
+            print(f"  {command} itself took {1000 * begin_s:.2f} ms", end="")
+            print(f"; the change {1000 * change_s:.1f} ms" if options.big else "", flush=True)
+        for words in (("DEBUG", "RELOAD", "NOSAVE"), ("DEBUG", "LOADAOF")):
+            began = time.perf_counter()
+            other.ask(*words)
+            rate = options.keys / (time.perf_counter() - began) / 1000
+            print(line([target.name, words[1], "", "", "", f"{rate:.0f}"]), flush=True)
 
 
 def main() -> None:
@@ -107,8 +116,10 @@ def main() -> None:
     parser.add_argument("--big", type=int, default=0, help="members of a sorted set")
     options = parser.parse_args()
     print(line(["server", "state", "p50 ms", "p99 ms", "max ms", "1000 keys/s"]))
-    measure(Target("redis-trio", [sys.executable, "-m", "redis_trio"]), options)
-    measure(Target(REFERENCE, [REFERENCE]), options)
+    extra = ["--appendonly", "yes", "--enable-debug-command", "yes"]
+    extra += ["--auto-aof-rewrite-percentage", "0"]
+    measure(Target("redis-trio", [sys.executable, "-m", "redis_trio", *extra]), options)
+    measure(Target(REFERENCE, [REFERENCE, *extra]), options)
 
 
 if __name__ == "__main__":
