@@ -180,6 +180,8 @@ def test_commands_of_a_category_are_those_of_redis(both: Both) -> None:
     assert isinstance(categories, list)
     assert len(categories) == 21
     every = _all_commands(both)
+    if version(both.real_port) < (7, 2):
+        every.discard(b"wait")  # in 7.0 it does not count as blocking
     for category in categories:
         assert isinstance(category, bytes)
         line = b"ACL CAT " + category

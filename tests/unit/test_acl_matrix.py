@@ -351,7 +351,7 @@ class WhenExecuted(Way):
 
 
 class InAScript(Way):
-    needs = ("eval", "fcall")
+    needs: tuple[str, ...] = ("eval", "fcall")
     prefix = "ERR ACL failure in script: "
 
     def suits(self, call: Call) -> bool:
