@@ -30,6 +30,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     if words is None:
         words = sys.argv[1:]
+    if words and words[0] == "check":
+        from redis_trio.persistence.check.program import check
+
+        return check(words[1:])
     status = _answer(words[0]) if words else None
     if status is None and "--sentinel" in words:
         status = _fail("redis-trio has no Sentinel mode.")

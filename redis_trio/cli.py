@@ -23,6 +23,7 @@ Usage: redis-trio [/path/to/redis.conf] [options] [-]
        redis-trio -                      read the configuration from standard input
        redis-trio -v or --version
        redis-trio -h or --help
+       redis-trio check FILE...          check files, and say what is in them
 
 Options are parameters of redis.conf with -- in front, and their values.
 

@@ -139,7 +139,7 @@ _B = b"\x01b"
 _NUMBERS = [b"\xf3", b"\xfe\x80", b"\xc0\x00\x80", b"\xf0\xff\xff\x7f", b"\xd0\0\0\0\x80"]
 _LONG = b"\x40\x46" + b"x" * 70
 _PAIRS = ziplist([_A, b"\xf3", _B, b"\x033.5"])
-_ZIPMAP = b"\x02\x03foo\x03\x02bar..\x01k\xfe\x04\0\0\0\x00long\xff"
+_ZIPMAP = b"\x02\x03foo\x03\x02bar..\x01k\xfe\x2c\x01\0\0\x00" + b"x" * 300 + b"\xff"
 
 _ID = (1).to_bytes(8, "big") + bytes(8)
 _TIME = (1234).to_bytes(8, "little")
@@ -194,7 +194,7 @@ OLD_VALUES: list[OldValue] = [
     ),
     _old("old:zset:ziplist", 12, text(_PAIRS), "ZADD KEY 2 a 3.5 b"),
     _old("old:hash:ziplist", 13, text(_PAIRS), "HSET KEY a 2 b 3.5"),
-    _old("old:hash:zipmap", 9, text(_ZIPMAP), "HSET KEY foo bar k long"),
+    _old("old:hash:zipmap", 9, text(_ZIPMAP), "HSET KEY foo bar k " + "x" * 300),
     _old(
         *("old:stream:1", 15, _STREAM + _GROUP + _PENDING + _CONSUMER + _OWNED),
         *_STREAM_LINES,

@@ -37,6 +37,7 @@ from redis_trio.persistence.rdb_format import (
     FUNCTION_PRE_GA,
     IDLE,
     MAGIC,
+    MODULE_2,
     MODULE_AUX,
     MODULE_DOUBLE,
     MODULE_EOF,
@@ -67,7 +68,8 @@ class Entry:
 
     Attributes:
       db: the number of its database.
-      value: None for a collection without elements, which is to be passed over.
+      value: None for a collection without elements, which is to be passed over, and for data of a
+        module that was skipped.
       when_ms: its deadline, NO_DEADLINE if it has none.
       idle_s: for how long it had not been accessed, -1: not told.
       frequency: its LFU counter, -1: not told.
@@ -97,7 +99,7 @@ class RdbReader:
       aux: the aux fields so far.
       libraries: the code of each function library so far.
       checked: whether there was a checksum, once done; it was right then.
-      skipped_modules: names of the modules whose auxiliary data was skipped.
+      skipped_modules: names of the modules whose data was skipped.
     """
 
     __slots__ = (
@@ -141,7 +143,7 @@ class RdbReader:
           thresholds: decide about the encodings of the values.
           size: of the whole input; a length that leads beyond it is refused at once.
           check_sum: whether a checksum that is there must be right.
-          skip_modules: whether auxiliary data of modules is skipped, and not refused.
+          skip_modules: whether data of modules is skipped, and not refused.
         """
         self._thresholds = thresholds
         self._check_sum = check_sum
@@ -262,6 +264,11 @@ class RdbReader:
                 raise cursor.error(f"Unknown RDB encoding type {opcode}")
             self._kind = opcode
             self._key = cursor.string()
+            if opcode == MODULE_2 and self._skip_modules:
+                name = module_name(cursor.length())
+                skip_module_value(cursor)
+                self.skipped_modules.append(name)
+                return self._entry(None)
             try:
                 if opcode == STRING:
                     return self._entry(cursor.string())

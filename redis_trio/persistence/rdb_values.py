@@ -325,15 +325,15 @@ def _packed_value(kind: int, cursor: Cursor, data: bytes, thresholds: Thresholds
             raise Empty
         return quicklist_of(elements, thresholds)
     if kind == ZSET_ZIPLIST:
-        return _sorted_set(cursor, _ziplist(cursor, data), thresholds)
+        return _sorted_set(cursor, _ziplist(cursor, data), thresholds, "Zset ziplist")
     if kind == ZSET_LISTPACK:
-        return _sorted_set(cursor, _listpack(cursor, data), thresholds)
+        return _sorted_set(cursor, _listpack(cursor, data), thresholds, "Zset listpack")
     if kind == HASH_ZIPMAP:
         return _zipmap_hash(cursor, data, thresholds)
     if kind == HASH_ZIPLIST:
-        return _hash(cursor, _ziplist(cursor, data), thresholds)
+        return _hash(cursor, _ziplist(cursor, data), thresholds, "Hash ziplist")
     if kind == HASH_LISTPACK:
-        return _hash(cursor, _listpack(cursor, data), thresholds)
+        return _hash(cursor, _listpack(cursor, data), thresholds, "Hash listpack")
     if kind in (HASH_LISTPACK_EX, HASH_LISTPACK_EX_PRE_GA):
         return _expiring_hash(cursor, _listpack(cursor, data), thresholds)
     raise cursor.error(f"Unknown RDB encoding type {kind}")
@@ -382,28 +382,30 @@ def _set(cursor: Cursor, members: list[bytes], thresholds: Thresholds) -> Set:
     return made
 
 
-def _sorted_set(cursor: Cursor, entries: list[bytes], thresholds: Thresholds) -> SortedSet:
-    _check_tuples(cursor, entries, 2)
+def _sorted_set(
+    cursor: Cursor, entries: list[bytes], thresholds: Thresholds, what: str
+) -> SortedSet:
+    _check_tuples(cursor, entries, 2, what)
     items: list[tuple[bytes, float]] = []
     for i in range(0, len(entries), 2):
         score = parse_double(entries[i + 1])
         if score is None:
-            raise cursor.error("Zset integrity check failed: a score is no number")
+            raise cursor.error(f"{what} integrity check failed: a score is no number")
         items.append((entries[i], score))
     return packed_sorted_set(items, len(items) <= thresholds.zset_entries)
 
 
-def _check_tuples(cursor: Cursor, entries: list[bytes], size: int) -> None:
+def _check_tuples(cursor: Cursor, entries: list[bytes], size: int, what: str) -> None:
     """Check that entries are tuples of so many whose first parts are all different."""
     count = len(entries) // size
     if not entries:
         raise Empty
     if count * size != len(entries) or len(set(entries[::size])) != count:
-        raise cursor.error("Integrity check failed: a field twice, or a part of one")
+        raise cursor.error(f"{what} integrity check failed: a field twice, or a part of one")
 
 
-def _hash(cursor: Cursor, entries: list[bytes], thresholds: Thresholds) -> Hash:
-    _check_tuples(cursor, entries, 2)
+def _hash(cursor: Cursor, entries: list[bytes], thresholds: Thresholds, what: str) -> Hash:
+    _check_tuples(cursor, entries, 2, what)
     made = Hash()
     made.small = dict(zip(entries[::2], entries[1::2], strict=True))
     if len(made) > thresholds.hash_entries:
@@ -416,7 +418,7 @@ def _zipmap_hash(cursor: Cursor, data: bytes, thresholds: Thresholds) -> Hash:
         entries = read_zipmap(data)
     except ValueError as exc:
         raise cursor.error(f"Zipmap integrity check failed: {exc}") from None
-    made = _hash(cursor, entries, thresholds)
+    made = _hash(cursor, entries, thresholds, "Zipmap")
     if max([len(entry) for entry in entries]) > thresholds.hash_value:
         made.convert()
     return made
@@ -424,7 +426,7 @@ def _zipmap_hash(cursor: Cursor, data: bytes, thresholds: Thresholds) -> Hash:
 
 def _expiring_hash(cursor: Cursor, entries: list[bytes], thresholds: Thresholds) -> Hash:
     """Return a hash of (field, value, deadline), the earliest first, those without at the end."""
-    _check_tuples(cursor, entries, 3)
+    _check_tuples(cursor, entries, 3, "Hash listpackex")
     made = Hash()
     deadlines = made.keep_deadlines()
     before_ms = -1

@@ -7,11 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from tests.fuzz import FACTOR, acl, aof, config, rdb, requests, restore
+from tests.fuzz import FACTOR, acl, aof, check, config, rdb, requests, restore
 from tests.fuzz.damage import case
 
 CASES = 150 * FACTOR
-FUZZERS = [requests, rdb, aof, restore, config, acl]
+FUZZERS = [requests, rdb, aof, restore, config, acl, check]
 
 ONCE_FAILED: list[tuple[ModuleType, bytes]] = [
     (config, b"replicaof\x00a\n"),  # the reader did not get past the zero byte

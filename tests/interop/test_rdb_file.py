@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import pytest
 
 from redis_trio.protocol.reply import RedisError, Reply
 from tests.interop.compare import Peer, doubles, parse, plain
-from tests.interop.conftest import Start
-from tests.rdb_cases import COMMANDS, NEWER_COMMANDS, Words
+from tests.interop.conftest import Start, _starter
+from tests.rdb_cases import COMMANDS, NEWER_COMMANDS, Words, old_file
 
 
 def ask(peer: Peer, *words: bytes) -> Reply:
@@ -104,3 +106,66 @@ def test_our_own_files_keep_deadlines_of_fields(start_ours: Start, tmp_path: Pat
     fill(port, [*COMMANDS, *NEWER_COMMANDS])
     shutil.copy(saved_file(port), tmp_path)
     assert summary(start_ours("--dir", str(tmp_path))) == summary(port)
+
+
+@pytest.mark.parametrize("kind", [9, 15, 19])
+def test_old_encodings_are_loaded_as_redis_loads_them(
+    start_real: Start, start_ours: Start, tmp_path: Path, kind: int
+) -> None:
+    """They stand in a file that was written by hand."""
+    version = {9: 3, 15: 9, 19: 10}[kind]
+    (tmp_path / "dump.rdb").write_bytes(old_file(version, newest_kind=kind))
+    digests: list[dict[bytes, object]] = []
+    for start in (start_real, start_ours):
+        with closing(Peer(start("--dir", str(tmp_path)))) as peer:
+            names = ask(peer, b"KEYS", b"*")
+            assert isinstance(names, list)
+            found: dict[bytes, object] = {}
+            for name in names:
+                assert isinstance(name, bytes)
+                digest = plain(ask(peer, b"DEBUG", b"DIGEST-VALUE", name))
+                found[name] = (digest, plain(ask(peer, b"PEXPIRETIME", name)))
+            if kind >= 15:
+                found[b"pending"] = plain(ask(peer, *b"XPENDING old:stream:1 grp".split()))
+            digests.append(found)
+    assert len(digests[0]) > 3
+    assert digests[0] == digests[1]
+
+
+@pytest.fixture
+def newer_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start a redis-server 7.4, which REDIS_SERVER_74 names."""
+    path = os.environ.get("REDIS_SERVER_74")
+    if not path:
+        pytest.skip("REDIS_SERVER_74 does not name a redis-server of version 7.4")
+    yield from _starter([path], tmp_path_factory.mktemp("newer"))
+
+
+def test_every_file_of_redis_74_is_loaded(
+    newer_server: Start, start_ours: Start, tmp_path: Path
+) -> None:
+    """What its versions of the encodings say, and deadlines of fields."""
+    shutil.copy(_written_by_hand(tmp_path / "by hand"), tmp_path)
+    port = newer_server("--dir", str(tmp_path))
+    fill(port, [*COMMANDS, *NEWER_COMMANDS])
+    saved_file(port)
+    ours = start_ours("--dir", str(tmp_path))
+    assert summary(ours) == summary(port)
+    for field in (b"f1", b"f4"):
+        words = [b"HPEXPIRETIME", b"hash:listpackex", b"FIELDS", b"1", field]
+        with closing(Peer(port)) as real, closing(Peer(ours)) as our:
+            assert plain(ask(our, *words)) == plain(ask(real, *words))
+
+
+def test_redis_74_loads_our_files(newer_server: Start, start_ours: Start, tmp_path: Path) -> None:
+    port = start_ours()
+    fill(port, [*COMMANDS, *NEWER_COMMANDS])
+    shutil.copy(saved_file(port), tmp_path)
+    assert summary(newer_server("--dir", str(tmp_path))) == summary(port)
+
+
+def _written_by_hand(folder: Path) -> Path:
+    folder.mkdir()
+    path = folder / "dump.rdb"
+    path.write_bytes(old_file())
+    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -15,42 +15,25 @@ from redis_trio.data.set import Set
 from redis_trio.data.sorted_set import SortedSet
 from redis_trio.data.stream import Stream
 from redis_trio.data.thresholds import Thresholds
-from redis_trio.persistence.crc64 import crc64
+from redis_trio.keyspace.digest import key_digest
 from redis_trio.persistence.old_encodings import read_ziplist, read_zipmap
 from redis_trio.persistence.rdb_format import RdbError, length_bytes
 from redis_trio.persistence.rdb_reader import Entry, RdbReader
 from redis_trio.persistence.rdb_writer import RdbWriter, encode_string
-from redis_trio.protocol.reply import Reply
+from redis_trio.protocol.reply import OK, Reply
 from redis_trio.state import ServerState
-from tests.rdb_cases import COMMANDS, NEWER_COMMANDS
+from tests.rdb_cases import (
+    COMMANDS,
+    MODULE_AUX,
+    NEWER_COMMANDS,
+    OLD_VALUES,
+    old_file,
+    rdb_file,
+    text,
+    ziplist,
+)
 
 Run = Callable[..., Reply]
-
-
-def text(data: bytes) -> bytes:
-    """Return a string in its plain encoding."""
-    return length_bytes(len(data)) + data
-
-
-def ziplist(entries: Iterable[bytes]) -> bytes:
-    """Return a ziplist of entries that are encoded without the length of the one before."""
-    body = b""
-    before = last = 0
-    count = 0
-    for entry in entries:
-        last = 10 + len(body)
-        prefix = bytes((before,)) if before < 254 else b"\xfe" + struct.pack("<I", before)
-        body += prefix + entry
-        before = len(prefix + entry)
-        count += 1
-    head = struct.pack("<IIH", 11 + len(body), last or 10, count)
-    return head + body + b"\xff"
-
-
-def file(*parts: bytes, version: int = 12) -> bytes:
-    """Return a file with these parts and a checksum."""
-    data = b"REDIS%04d" % version + b"".join(parts) + b"\xff"
-    return data + crc64(data).to_bytes(8, "little") if version >= 5 else data
 
 
 def read(data: bytes, sizes: Sequence[int] = (), known: bool = True) -> list[Entry]:
@@ -74,7 +57,7 @@ def read(data: bytes, sizes: Sequence[int] = (), known: bool = True) -> list[Ent
 
 def value(kind: int, data: bytes, version: int = 12) -> object:
     """Return the value of a file with one key."""
-    (entry,) = read(file(bytes((kind,)), text(b"k"), data, version=version))
+    (entry,) = read(rdb_file(bytes((kind,)), text(b"k"), data, version=version))
     return entry.value
 
 
@@ -250,11 +233,36 @@ def test_deadlines_of_a_listpackex_are_put_in_order() -> None:
     assert list(made.small) == [b"c", b"d", b"a", b"b"]
 
 
+@pytest.mark.parametrize("version", [3, 7, 9, 10, 11, 12])
+def test_old_encodings_are_the_data_that_they_were(
+    run: Run, state: ServerState, version: int
+) -> None:
+    kinds = {3: 9, 7: 14, 9: 15, 10: 19, 11: 21, 12: 25}
+    found = {entry.key: entry for entry in read(old_file(version, newest_kind=kinds[version]))}
+    known = [old for old in OLD_VALUES if old.kind <= kinds[version]]
+    assert len(found) == len(known) + (3 if version >= 9 else 1)
+    db = state.dbs[0]
+    for old in known:
+        for words in old.commands:
+            run(*words)
+        db.set(b"read", found[old.key].value)
+        db.track_fields(b"read", found[old.key].value)
+        assert key_digest(db, b"read") == key_digest(db, old.key), old.key
+        if b"stream" in old.key:
+            pending = run("XPENDING", old.key, *"grp - + 10".split())
+            assert isinstance(pending, list)
+            assert len(pending) == 1
+            assert run("XPENDING read grp - + 10") == pending
+        payload = old.payload()
+        assert run("RESTORE", "restored", 0, payload, "REPLACE") is OK
+        assert key_digest(db, b"restored") == key_digest(db, old.key), old.key
+
+
 # -- what stands between keys
 
 
 def test_opcodes_of_every_kind() -> None:
-    data = file(
+    data = rdb_file(
         *(b"\xfa", text(b"name"), text(b"value"), b"\xf5", text(b"#!lua name=x")),
         *(b"\xf4\x01\x02\x03", b"\xfe\x03", b"\xfb\x05\x01"),
         *(b"\xfc", (1234).to_bytes(8, "little"), b"\xf8\x0a", b"\xf9\x4d", b"\x00\x01a\x01b"),
@@ -277,15 +285,12 @@ def test_opcodes_of_every_kind() -> None:
     assert reader.offset == len(data)
 
 
-MODULE_AUX = b"\xf7\x81" + bytes(8) + b"\x02\x01\x01\x05\x02\x07\x05\x01x\x04" + bytes(8) + b"\x00"
-
-
 def test_modules_are_refused_and_their_auxiliary_data_can_be_skipped() -> None:
     with pytest.raises(RdbError, match="no matching module type 'AAAAAAAAA'"):
         value(7, b"\x81" + bytes(8))
     with pytest.raises(RdbError, match="Pre-release"):
         value(6, b"\x00")
-    data = file(MODULE_AUX, b"\x00\x01a\x01b")
+    data = rdb_file(MODULE_AUX, b"\x00\x01a\x01b")
     with pytest.raises(RdbError, match="AUX module data"):
         read(data)
     reader = RdbReader(Thresholds(), skip_modules=True)
@@ -303,12 +308,12 @@ def test_modules_are_refused_and_their_auxiliary_data_can_be_skipped() -> None:
         (b"REDIS0000\xff" + bytes(8), "version 0000"),
         (b"REDISabcd\xff" + bytes(8), "version abcd"),
         (b"NOTREDIS0\xff" + bytes(8), "signature"),
-        (file(b"\xf6"), "Pre-release function"),
-        (file(b"\xf0\x01a"), "Unknown RDB encoding type 240"),
-        (file(b"\xf3\x01a"), "Unknown RDB encoding type 243"),
-        (file(b"\x08\x01a"), "Unknown RDB encoding type 8"),
-        (file(b"\x00\xc4"), "Unknown string encoding 4"),
-        (file(b"\x00\x82"), "Unknown length encoding 130"),
+        (rdb_file(b"\xf6"), "Pre-release function"),
+        (rdb_file(b"\xf0\x01a"), "Unknown RDB encoding type 240"),
+        (rdb_file(b"\xf3\x01a"), "Unknown RDB encoding type 243"),
+        (rdb_file(b"\x08\x01a"), "Unknown RDB encoding type 8"),
+        (rdb_file(b"\x00\xc4"), "Unknown string encoding 4"),
+        (rdb_file(b"\x00\x82"), "Unknown length encoding 130"),
     ],
 )
 def test_the_reason_is_told(data: bytes, reason: str) -> None:
@@ -318,12 +323,12 @@ def test_the_reason_is_told(data: bytes, reason: str) -> None:
 
 
 def test_checksums() -> None:
-    good = file(b"\x00\x01a\x01b")
+    good = rdb_file(b"\x00\x01a\x01b")
     assert len(read(good)) == 1
     assert len(read(good[:-8] + bytes(8))) == 1, "0: there is none"
     with pytest.raises(RdbError, match="Wrong RDB checksum"):
         read(good[:-1] + b"!")
-    assert len(read(file(b"\x00\x01a\x01b", version=4))) == 1, "before version 5 there was none"
+    assert len(read(rdb_file(b"\x00\x01a\x01b", version=4))) == 1, "before version 5 there was none"
 
 
 def test_no_length_is_believed() -> None:
@@ -334,7 +339,7 @@ def test_no_length_is_believed() -> None:
         for data in (huge, b"\x80\xff\xff\xff\xff", packed):
             for known in (True, False):
                 with pytest.raises(RdbError):
-                    read(file(bytes((kind,)), text(b"k"), data), known=known)
+                    read(rdb_file(bytes((kind,)), text(b"k"), data), known=known)
 
 
 # -- pieces
@@ -380,7 +385,7 @@ def test_what_was_read_is_written_again_as_it_was(whole: bytes) -> None:
 
 def test_the_cost_of_small_pieces_is_linear() -> None:
     """A big string that comes byte by byte is looked at a few times only."""
-    data = file(b"\x00", text(b"k"), text(b"x" * 200_000))
+    data = rdb_file(b"\x00", text(b"k"), text(b"x" * 200_000))
     (entry,) = read(data, (1,))
     assert entry.value == b"x" * 200_000
 
@@ -390,7 +395,7 @@ def test_the_cost_of_small_pieces_is_linear() -> None:
 
 @pytest.mark.parametrize("number", [0, 63, 64, 16383, 16384, 2**32 - 1, 2**32, 2**64 - 1])
 def test_lengths(number: int) -> None:
-    data = file(b"\xf8", length_bytes(number), b"\x00\x01k\x01v")
+    data = rdb_file(b"\xf8", length_bytes(number), b"\x00\x01k\x01v")
     assert read(data)[0].idle_s == number
 
 
