@@ -168,9 +168,10 @@ class Eviction:
         server = self._server
         if server.script_is_slow:
             return None
+        current = server.current
+        server.current = None  # it is not the one that changes the keys, and is told before its reply
         self.out_of_memory = self.evict() == FAILED
-        if server.own_pushes and server.current is not None:
-            server.send_own_pushes(server.current)
+        server.current = current
         if self.out_of_memory and flags & DENYOOM:
             return RedisError(OOM)
         return None

@@ -308,7 +308,28 @@ class SocketTransport(Transport):
             self.eof = True
             self._hung_up()
             return False
-        return self.receive(data)
+        more = self.receive(data)
+        if len(data) < size or more or self.parser.wanted_bytes <= READ_SIZE:
+            return more
+        return self._read_on(size)
+
+    def _read_on(self, received: i64) -> bool:
+        """Go on to read a long argument of which there is more, up to BIG_READ_SIZE in a turn.
+
+        Its sender goes on as there is room again, so this takes as much as a few turns would.
+        """
+        while received < BIG_READ_SIZE and self.client.halted == 0:
+            size = min(self.parser.wanted_bytes, BIG_READ_SIZE)
+            if size <= READ_SIZE:
+                break
+            try:
+                data = self._recv(size)
+            except OSError:
+                break  # nothing more, or it is found out in the next turn
+            if not data or self.receive(data):
+                return bool(data)
+            received += len(data)
+        return False
 
     def _hung_up(self) -> None:
         """Call the connection's task; until it runs, the socket must not go on being readable."""
