@@ -234,8 +234,9 @@ class Listeners:
         except BaseException:
             self.close()
             raise
-        config.port = server.port = self._port(TCP)
-        config.tls_port = self._port(TLS)
+        server.port = self._port(TCP)
+        config.port = server.port or config.port  # without an address there is nothing to pick
+        config.tls_port = self._port(TLS) or config.tls_port
 
     def start(self, nursery: trio.Nursery) -> None:
         """Begin to accept; sockets that are opened later do so at once."""
@@ -328,6 +329,7 @@ class Listeners:
             config = self._server.config
             self._move(TCP, config.port, CANNOT_BIND)
             self._move(TLS, config.tls_port, CANNOT_BIND)
+            self._server.port = self._port(TCP)
 
     def _move(self, kind: str, port: int, failure: str) -> None:
         """Listen on this port of the addresses of today; what is listened on already stays open.

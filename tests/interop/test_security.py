@@ -127,6 +127,18 @@ def test_protected_mode(start_real: Start, start_ours: Start, options: tuple[str
         assert mine[:500] == theirs[:500]  # what is to be done was worded anew in 7.2
 
 
+def test_a_server_without_an_address_listens_when_it_gets_one(
+    start_real: Start, start_ours: Start
+) -> None:
+    for start in (start_real, start_ours):
+        port = start()
+        with closing(Peer(port)) as peer:
+            assert peer.command('CONFIG SET bind ""') == b"+OK\r\n"
+            assert not listens("127.0.0.1", port)
+            assert peer.command("CONFIG SET bind *") == b"+OK\r\n"
+            assert listens("127.0.0.1", port)
+
+
 def listens(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family)) as sock:

@@ -211,3 +211,15 @@ async def test_a_unix_socket_that_cannot_be_had_says_so(socket_folder: Path) -> 
         too_long = socket_folder / ("x" * 108)
         with pytest.raises(OSError, match=r"unix socket path too long \(\d+\), must be under \d+"):
             await serve_redis(nursery, 0, unixsocket=str(too_long))
+
+
+async def test_a_server_that_starts_without_an_address_keeps_its_port(socket_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    path = socket_folder / "socket"
+    async with open_redis(port, host="", unixsocket=str(path)) as server:
+        assert server.port == 0
+        assert await server.execute("CONFIG", "GET", "port") == {b"port": b"%d" % port}
+        await server.execute("CONFIG", "SET", "bind", "127.0.0.1")
+        assert server.port == port
+        assert server.addresses[1] == ("127.0.0.1", port)
