@@ -109,7 +109,7 @@ def client_line(client: Client, running: Args | None) -> str:
         f" multi-mem={0 if transaction is None else transaction.memory_bytes()} rbs=0 rbp=0"
         f" obl={sum([len(chunk) for chunk in client.out])}"
         f" oll={transport.pending_chunks + blocks} omem={client.pending_output}"
-        f" tot-mem={client.memory_bytes() + running_bytes}"
+        f" tot-mem={client.held_bytes() + running_bytes}"
         f" events={transport.events}"
         f" cmd={'NULL' if last is None else last.fullname} user={user}"
         f" redir={-1 if client.tracking is None else client.tracking.redirect}"
