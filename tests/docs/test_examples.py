@@ -31,6 +31,7 @@ from redis_trio.client import Transport
 from redis_trio.clock import Clock
 from redis_trio.config import Config
 from redis_trio.execute import dispatch
+from redis_trio.persistence.check.program import arguments as check_arguments
 from redis_trio.protocol.reply import Pairs, RedisError, Reply, SetReply, Status
 from redis_trio.protocol.request import split_inline
 from redis_trio.state import ServerState
@@ -161,6 +162,9 @@ def test_a_command_line_is_understood(line: str) -> None:
     words = shlex.split(line)
     assert words[0] == "redis-trio"
     if words[1:] == ["--version"]:
+        return
+    if words[1:2] == ["check"]:
+        assert check_arguments().parse_args(words[2:]).files
         return
     for option in parse_arguments(words[1:]).options.splitlines():
         args = split_inline(option)

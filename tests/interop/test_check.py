@@ -148,6 +148,14 @@ def test_other_damage_of_append_only_files(data: bytes, tmp_path: Path, check_ao
         assert checked.damage.whole == ok_up_to(printed)
 
 
+@pytest.mark.parametrize("data", [b"*0\r\n", b"*+1\r\n$4\r\nPING\r\n", b"*-1\r\n"])
+def test_what_no_server_writes_is_damage(data: bytes, tmp_path: Path, check_aof: Verdict) -> None:
+    path = tmp_path / "appendonly.aof"
+    path.write_bytes(AOF + data)
+    assert check_aof(path)[0]
+    assert not is_whole(path)
+
+
 def test_a_file_that_was_fixed_is_fine_for_redis(tmp_path: Path, check_aof: Verdict) -> None:
     path = tmp_path / "appendonly.aof"
     path.write_bytes(AOF + AOF[:-3])

@@ -39,7 +39,7 @@ class Unusable(Exception):
 
 def check(words: Sequence[str]) -> int:
     """Run the program with the words behind its name; return the exit status."""
-    options = _parser().parse_args(list(words))
+    options = arguments().parse_args(list(words))
     program = _Program(options)
     status = OK
     for path in options.files:
@@ -54,7 +54,8 @@ def check(words: Sequence[str]) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the words behind the name."""
     parser = argparse.ArgumentParser(prog="redis-trio check", description=DESCRIPTION)
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument(
