@@ -8,6 +8,7 @@ suites run on every Python from 3.11 to 3.13 that is found, or the one named: `n
     tests (*)       the suite against the compiled package, built and installed as users get it
     tests_pure (*)  the suite against the pure package; without -s on one Python
     interop (*)     real clients, and replies compared with a real redis-server
+    ecosystem (*)   job queues and locks of others, with real workers (BullMQ needs node and npm)
     docs (*)        the documentation, warnings are errors
     bench           side by side with redis-server; prints ratios
     fuzz            the property tests with many more examples
@@ -68,10 +69,13 @@ DEFAULT = f"{sys.version_info[0]}.{sys.version_info[1]}"
 if DEFAULT not in PYTHONS:
     DEFAULT = PYTHONS[-1] if PYTHONS else "3.11"
 
-nox.options.sessions = ["lint", "types", "tests", f"tests_pure-{DEFAULT}", "interop", "docs"]
+nox.options.sessions = ["lint", "types", "tests", f"tests_pure-{DEFAULT}", "interop"]
+nox.options.sessions += ["ecosystem", "docs"]
 
 PARALLEL = ["-n", "auto", "--dist", "worksteal"]
 """pytest-xdist: a process for each core; every test stands alone."""
+SERVERS = ["--ignore=tests/interop", "--ignore=tests/ecosystem"]
+"""Tests that need programs of others have sessions of their own."""
 WHEELS: dict[str, Path] = {}
 """The compiled wheels that this run of nox has built, by Python version."""
 
@@ -149,7 +153,7 @@ def tests(session: nox.Session) -> None:
     """Run the suite against the compiled package."""
     _install_dependencies(session, "test")
     _install_package(session, pure=False)
-    _run_suite(session, "compiled", "--ignore=tests/interop")
+    _run_suite(session, "compiled", *SERVERS)
 
 
 @nox.session(python=PYTHONS)
@@ -157,7 +161,7 @@ def tests_pure(session: nox.Session) -> None:
     """Run the suite against the pure package."""
     _install_dependencies(session, "test")
     _install_package(session, pure=True)
-    _run_suite(session, "pure", "--ignore=tests/interop")
+    _run_suite(session, "pure", *SERVERS)
 
 
 @nox.session(python=DEFAULT)
@@ -167,6 +171,14 @@ def interop(session: nox.Session) -> None:
     _install_dependencies(session, "test")
     _install_package(session, pure=False)
     _run_suite(session, "compiled", "tests/interop")
+
+
+@nox.session(python=DEFAULT)
+def ecosystem(session: nox.Session) -> None:
+    """Run what others have built on Redis: its workers, its scripts, our server."""
+    _install_dependencies(session, "test", "ecosystem")
+    _install_package(session, pure=False)
+    _run_suite(session, "compiled", "tests/ecosystem")
 
 
 @nox.session(python=DEFAULT)
