@@ -180,8 +180,11 @@ def complete(
     server.feed.forget_rewrite()
     server.feed.flush()
     now: i64 = perf_counter_ns()
-    command.record(now - server.last_ns, server.latency_tracking)
+    elapsed = now - server.last_ns
     server.last_ns = now
+    if elapsed >= server.slow_ns:
+        server.was_slow(client, command, args, elapsed)
+    command.record(elapsed, server.latency_tracking)
     server.stats.total_commands += 1
     server.current = None
     if client.waiter is not None:

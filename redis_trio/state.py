@@ -533,7 +533,8 @@ class ServerState:
     def was_slow(self, client: Client, command: Command, args: Args, ns: i64) -> None:
         """Tell whoever wants to know of commands that took at least `slow_ns`."""
         if ns > SLOW_NS:
-            self.clock.refresh()
+            if not client.executing:  # a transaction sees one moment, and so does a script
+                self.clock.refresh()
             self.latency.note("fast-command" if command.flags & FAST else "command", ns)
         if ns >= self.slowlog_ns and not command.flags & SKIP_SLOWLOG:
             self.slowlog.add(client, command, args, ns // 1000)

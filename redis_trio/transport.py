@@ -539,9 +539,11 @@ class Poller:
             if self._transports.get(transport.fd) is transport and not transport.client.halted:
                 self._unmute(transport)
                 self._serve(transport, False)
-            if server.last_ns - started > TURN_NS:
+            if server.last_ns - started > TURN_NS or server.answering.closed:
                 break
         for fd, mask in events:
+            if server.answering.closed:
+                break  # a script stands still
             ready = self._transports.get(fd)
             if ready is None:
                 if fd == self._wake_fd:

@@ -80,7 +80,9 @@ def dbsize(client: Client, args: Args) -> Reply:
 )
 def time_(client: Client, args: Args) -> Reply:
     """Tell the time: seconds since the epoch, and microseconds."""
-    usec = int(client.server.clock.time() * 1_000_000)
+    clock = client.server.clock
+    # A transaction and a script see one moment.
+    usec = clock.now_ms * 1000 if client.executing else int(clock.time() * 1_000_000)
     return [b"%d" % (usec // 1_000_000), b"%d" % (usec % 1_000_000)]
 
 
@@ -207,6 +209,9 @@ def shutdown(client: Client, args: Args) -> Reply:
     if b"save" in options and b"nosave" in options:
         raise RedisError(SYNTAX)
     server = client.server
+    if server.script_is_slow and b"nosave" not in options:
+        assert server.scripting is not None
+        raise server.scripting.busy_error()
     log = server.log
     log.info("User requested shutdown...")
     if server.shutdown is None or not save_at_end(server, [word.decode() for word in options]):

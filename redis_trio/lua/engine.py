@@ -129,6 +129,7 @@ class Engine:
             max_memory=limit,
         )
         self._runtime = runtime
+        self._used: Callable[[], int] = runtime.get_memory_used
         self.limit = limit
         run = runtime.eval(
             b"function(code, name, ...) return assert(loadstring(code, name))(...) end"
@@ -193,13 +194,11 @@ class Engine:
 
     def has_room(self, size: int) -> bool:
         """Return whether the state can take `size` bytes more, after a collection if need be."""
-        limit = self.limit - RESERVE - size
-        used: int = self._runtime.get_memory_used()
-        return used < limit
+        return self._used() < self.limit - RESERVE - size
 
     def make_room(self, size: int) -> bool:
         """`has_room` between scripts, when garbage can be collected."""
-        if self._runtime.get_memory_used() < self.limit // 2 and size < self.limit // 4:
+        if self._used() < self.limit // 2 and size < self.limit // 4:
             return True
         self.collect()
         return self.has_room(size)
@@ -211,5 +210,4 @@ class Engine:
     @property
     def memory_bytes(self) -> int:
         """What the state takes."""
-        used: int = self._runtime.get_memory_used()
-        return used
+        return self._used()

@@ -10,6 +10,7 @@ local interrupt, every, pack_double, unpack_double, bits = ...
 local debug, error, getfenv, getmetatable, loadstring = debug, error, getfenv, getmetatable, loadstring
 local load, next, pairs, pcall, rawget, rawset = load, next, pairs, pcall, rawget, rawset
 local select, setfenv, setmetatable, tostring, type = select, setfenv, setmetatable, tostring, type
+local newproxy, xpcall = newproxy, xpcall
 local collectgarbage, sub, byte = collectgarbage, string.sub, string.byte
 local create, resume, gmatch = coroutine.create, coroutine.resume, string.gmatch
 local getinfo, sethook, setmetatable_of_all = debug.getinfo, debug.sethook, debug.setmetatable
@@ -147,14 +148,40 @@ function safe.collectgarbage(option, arg)
   return collectgarbage(option, arg)
 end
 
+-- The hook of a state counts for its main thread; each coroutine needs its own. A script that is
+-- being ended is stopped at every line, and wherever it comes back to another thread, so that no
+-- pcall and no coroutine gets around it.
+local ending = false
+local hook
+
+local function stop()
+  sethook(hook, 'l', 0)
+  error({err = 'ERR Script killed by user with SCRIPT KILL...'})
+end
+
+function hook(event)
+  if event == 'line' and getinfo(2, 'S').source == '=engine' then return end
+  if interrupt() then
+    ending = true
+    stop()
+  end
+end
+sethook(hook, '', every)
+
+-- What has been raised, as scripts see it: a bug behind a host function would be an object of Python.
+local function raised(e)
+  if ending then stop() end
+  if type(e) == 'userdata' then return tostring(e) end
+  return e
+end
+
 -- An error is caught as a message where it has one (`err` of a table).
 local function caught(ok, e, ...)
   if ok then return true, e, ... end
+  e = raised(e)
   if type(e) == 'table' then
     local message = e.err
     if type(message) == 'string' or type(message) == 'number' then return false, message end
-  elseif type(e) == 'userdata' then
-    return false, tostring(e)
   end
   return false, e
 end
@@ -163,17 +190,35 @@ function safe.pcall(...)
   return caught(pcall(...))
 end
 
--- The hook of a state counts for its main thread; each coroutine needs its own.
-local ending = false
-local function hook(event)
-  if event == 'line' and getinfo(2, 'S').source == '=engine' then return end
-  if interrupt() then
-    ending = true
-    sethook(hook, 'l', 0) -- at every line: no pcall of the script gets around it
-    error({err = 'ERR Script killed by user with SCRIPT KILL...'})
-  end
+local function resumed(ok, e, ...)
+  if ending then stop() end
+  if not ok then return false, raised(e) end
+  return true, e, ...
 end
-sethook(hook, '', every)
+
+-- No hook runs inside of a hook, and so none while the handler has an error that the hook raised: a
+-- script that is being ended has no handlers any more.
+function safe.xpcall(...)
+  local f, handler = ...
+  if type(handler) ~= 'function' then return resumed(xpcall(...)) end
+  return resumed(xpcall(f, function(e)
+    if ending then return e end
+    return handler(raised(e))
+  end))
+end
+
+-- A metatable of a userdata could have `__gc`, which runs wherever there is an allocation, even in
+-- the middle of lupa, and which no hook can stop. So what getmetatable shows cannot be changed.
+local userdata = newproxy(true)
+getmetatable(userdata).__metatable = guard
+local bare = newproxy(false)
+function safe.newproxy(kind)
+  if kind == nil or kind == false or kind == bare then return newproxy(false) end
+  if kind ~= true and type(kind) ~= 'userdata' then
+    error("bad argument #1 to 'newproxy' (boolean or proxy expected)", 2)
+  end
+  return newproxy(userdata)
+end
 
 local function new_coroutine(f)
   local co = create(f)
@@ -182,13 +227,17 @@ local function new_coroutine(f)
 end
 
 local function result(ok, e, ...)
-  if not ok then error(e, type(e) == 'string' and 3 or 0) end
+  if ending then stop() end
+  if not ok then
+    e = raised(e)
+    error(e, type(e) == 'string' and 3 or 0)
+  end
   return e, ...
 end
 
 local coroutines = {
   create = new_coroutine,
-  resume = resume,
+  resume = function(...) return resumed(resume(...)) end,
   running = coroutine.running,
   status = coroutine.status,
   yield = coroutine.yield,
@@ -224,8 +273,8 @@ local kit = {
 function kit.close(libraries)
   local globals = {
     assert = assert, error = error, ipairs = ipairs, rawequal = rawequal, select = select,
-    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall,
-    gcinfo = gcinfo, newproxy = newproxy, getmetatable = getmetatable, _VERSION = _VERSION,
+    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = safe.xpcall,
+    gcinfo = gcinfo, newproxy = safe.newproxy, getmetatable = getmetatable, _VERSION = _VERSION,
     setmetatable = safe.setmetatable, rawset = safe.rawset, rawget = safe.rawget, next = safe.next,
     pairs = safe.pairs, getfenv = safe.getfenv, setfenv = safe.setfenv, pcall = safe.pcall,
     loadstring = safe.loadstring, load = safe.load, collectgarbage = safe.collectgarbage,

@@ -11,7 +11,8 @@ local tostring, type, tonumber, unpack, xpcall = tostring, type, tonumber, unpac
 local setmetatable = setmetatable
 local protect, handler, real, calm = kit.protect, kit.handler, kit.real, kit.calm
 local host_call, host_log, host_double = host.call, host.log, host.double
-local host_call_many = host.call_many
+local host_call2, host_call3 = host.call2, host.call3
+local host_call_many, host_items = host.call_many, host.items
 local host_count, host_register, host_check = host.count_error, host.register, host.check
 local host_setresp, host_setrepl, host_sha1 = host.setresp, host.setrepl, host.sha1
 local host_random, host_seed = host.random, host.seed
@@ -39,27 +40,15 @@ local function fail(message)
   error(error_table(message))
 end
 
--- What a host function returned. Nil and a kind stand for what is no simple value.
-local function reply(raise, ...)
-  local value, kind = ...
-  if kind == nil then return value end
-  local payload = select(3, ...)
-  if kind == 'error' then
-    local e = {err = payload, ignore_error_stats_update = true}
-    if raise then error(e) end
-    return e
-  elseif kind == 'refused' then
-    local e = error_table(payload)
-    e.ignore_error_stats_update = true
-    if raise then error(e) end
-    return e
-  elseif kind == 'status' then
-    return {ok = payload}
-  elseif kind == 'array' then
-    return {select(3, ...)}
-  elseif kind == 'table' then
-    return payload
-  end
+-- What is no simple value has been returned with its kind.
+local function special(raise, value, kind)
+  if kind == 'array' then return {host_items()} end
+  if kind == 'status' then return {ok = value} end
+  if kind == 'table' then return value end
+  local e = kind == 'error' and {err = value} or error_table(value)
+  e.ignore_error_stats_update = true
+  if raise then error(e) end
+  return e
 end
 
 -- Whether arguments can be those of a command.
@@ -82,26 +71,36 @@ end
 
 local redis = {}
 
-function redis.call(...)
-  local a, b, c, d = ...
-  local n = select('#', ...)
-  if n == 2 and type(a) == 'string' and type(b) == 'string' then
-    return reply(true, host_call(a, b))
-  elseif n == 3 and type(a) == 'string' and type(b) == 'string'
-    and (type(c) == 'string' or type(c) == 'number') then
-    return reply(true, host_call(a, b, c))
+local fits = {string = true, number = true}
+
+-- The usual numbers of arguments are looked at without a loop: a call of a command costs half.
+local function caller(raise)
+  return function(...)
+    local n = select('#', ...)
+    local value, kind
+    local a, b, c, d = ...
+    if n == 2 and type(a) == 'string' and type(b) == 'string' then
+      value, kind = host_call2(a, b)
+    elseif n == 3 and type(a) == 'string' and type(b) == 'string' and fits[type(c)] then
+      value, kind = host_call3(a, b, c)
+    elseif n == 4 and type(a) == 'string' and type(b) == 'string' and fits[type(c)]
+      and fits[type(d)] then
+      value, kind = host_call(a, b, c, d)
+    else
+      local e = check(raise, ...)
+      if e then return e end
+      if n > 200 then
+        value, kind = host_call_many({...})
+      else
+        value, kind = host_call(...)
+      end
+    end
+    if kind == nil then return value end
+    return special(raise, value, kind)
   end
-  check(true, ...)
-  if n > 200 then return reply(true, host_call_many({...})) end
-  return reply(true, host_call(...))
 end
 
-function redis.pcall(...)
-  local e = check(false, ...)
-  if e then return e end
-  if select('#', ...) > 200 then return reply(false, host_call_many({...})) end
-  return reply(false, host_call(...))
-end
+redis.call, redis.pcall = caller(true), caller(false)
 
 function redis.sha1hex(...)
   if select('#', ...) ~= 1 then fail('wrong number of arguments') end

@@ -25,6 +25,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.blocking import Block
 from redis_trio.clock import perf_counter_ns
+from redis_trio.errors import BUSY_EVAL, RedisError
 from redis_trio.execute import complete
 from redis_trio.protocol.reply import Reply
 from redis_trio.protocol.request import Args
@@ -96,6 +97,9 @@ class Aside:
     def run(self, client: Client, args: Args, work: Work) -> Reply | Block:
         """Do the work of a client's command; return its reply, or a Block if that takes longer."""
         server = self._server
+        stands: bool = self.standing
+        if stands:
+            raise RedisError(BUSY_EVAL)  # rule 1 has been broken
         spawn = server.go_on_later
         if spawn is None or self._work is not None or client.obeyed:
             return work.perform()

@@ -2,7 +2,8 @@
 
 Each is called with strings and numbers, which api.lua has seen to, returns such, and never raises:
 an exception would reach the script as an object. A command's reply is returned as api.lua expects
-it: a value that Lua has, alone, or nil, a kind and what belongs to that.
+it: a value that Lua has, alone, or something and its kind. The elements of an array are fetched by
+another call, `items`: Lua makes a table of many results faster than Python fills one.
 
 Source: Redis script.c scriptCall, script_lua.c luaRedisGenericCommand.
 """
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 UNPACKED_MAX: Final = 200  # elements that are returned one by one; more come in a table
 _LOG_LEVELS: Final = (10, VERBOSE, 25, 30)
-_NO_MEMORY: Final = (None, b"refused", b"not enough memory")
-_BUG: Final = (None, b"refused", b"internal error")
+_NO_MEMORY: Final = (b"not enough memory", b"refused")
+_BUG: Final = (b"internal error", b"refused")
+_ARRAY: Final = (None, b"array")
 
 
 class Calls:
@@ -44,12 +46,13 @@ class Calls:
       engine: the Lua state, once there is one.
     """
 
-    __slots__ = ("_client", "_room", "_server", "engine")
+    __slots__ = ("_client", "_items", "_room", "_server", "engine")
 
     def __init__(self, server: ServerState, room: Room, client: Client) -> None:
         self._server = server
         self._room = room
         self._client = client
+        self._items: tuple[object, ...] = ()
         self.engine: Engine | None = None
 
     def host(self, is_eval: bool) -> dict[str, object]:
@@ -60,7 +63,10 @@ class Calls:
         rng = self._server.rng
         return {
             "call": self.call,
+            "call2": self.call2,
+            "call3": self.call3,
             "call_many": self.call_many,
+            "items": self.items,
             "log": self.log,
             "double": format_double,
             "count_error": self.count_error,
@@ -80,15 +86,27 @@ class Calls:
 
     def call(self, *words: object) -> object:
         """Run a command."""
-        engine = self.engine
-        assert engine is not None
         try:
-            if not engine.has_room(0):
-                return _NO_MEMORY
             args: Args = []
             for word in words:
                 args.append(word if isinstance(word, bytes) else argument(word))
-            return self._command(engine, args)
+            return self._command(args)
+        except BaseException as bug:  # noqa: BLE001  (none may reach the script)
+            self._note(bug)
+            return _BUG
+
+    def call2(self, name: bytes, key: bytes) -> object:
+        """`call` with two strings, which costs less."""
+        try:
+            return self._command([name, key])
+        except BaseException as bug:  # noqa: BLE001  (none may reach the script)
+            self._note(bug)
+            return _BUG
+
+    def call3(self, name: bytes, key: bytes, word: object) -> object:
+        """`call` with two strings and something else."""
+        try:
+            return self._command([name, key, word if isinstance(word, bytes) else argument(word)])
         except BaseException as bug:  # noqa: BLE001  (none may reach the script)
             self._note(bug)
             return _BUG
@@ -110,7 +128,11 @@ class Calls:
         else:
             self._room.bug = bug
 
-    def _command(self, engine: Engine, args: Args) -> object:
+    def _command(self, args: Args) -> object:
+        engine = self.engine
+        assert engine is not None
+        if not engine.has_room(0):
+            return _NO_MEMORY
         server = self._server
         client = self._client
         run = self._room.running
@@ -124,6 +146,9 @@ class Calls:
         if command.flags & WRITE:
             run.written = True
         client.command = command
+        if run.lingers:  # what the script itself takes is not the command's
+            run.lingers = False
+            server.last_ns = perf_counter_ns()
         if run.targets == BOTH:
             reply = call(client, command, args)
         else:
@@ -141,7 +166,7 @@ class Calls:
         if command is not None:
             command.rejected_calls += 1
         self._server.count_error("ERR" if reason[0] != "-" else reason[1:].split(" ", 1)[0])
-        return None, b"refused", reason.encode("utf-8", "surrogateescape")
+        return reason.encode("utf-8", "surrogateescape"), b"refused"
 
     def _result(self, engine: Engine, reply: Reply) -> object:
         """Return a reply as api.lua expects it."""
@@ -152,23 +177,41 @@ class Calls:
         if reply is None:
             return False if self._client.resp == 2 else None
         if isinstance(reply, Status):
-            return None, b"status", reply.text
+            return reply.text, b"status"
         if isinstance(reply, RedisError):
-            return None, b"error", reply.message.encode("utf-8", "surrogateescape")
+            return reply.message.encode("utf-8", "surrogateescape"), b"error"
+        if isinstance(reply, list) and self._fits(engine, reply):
+            return _ARRAY
         converter = Converter(engine, self._client.resp)
         value = converter.value(reply)
         if not engine.has_room(2 * converter.size):
             return _NO_MEMORY
-        if isinstance(value, list):
-            if len(value) > UNPACKED_MAX:
-                return None, b"table", converter.table(value)
-            result: list[object] = [None, b"array"]
-            for item in value:
-                result.append(item if isinstance(item, (bytes, int)) else converter.table(item))
-            return tuple(result)
-        if isinstance(value, dict):
-            return None, b"table", converter.table(value)
+        if isinstance(value, list) and len(value) <= UNPACKED_MAX:
+            self._items = tuple([converter.table(item) for item in value])
+            return _ARRAY
+        if isinstance(value, (list, dict)):
+            return converter.table(value), b"table"
         return value
+
+    def _fits(self, engine: Engine, reply: list[Reply]) -> bool:
+        """Keep a reply for `items` that is strings only, and few; whether it is."""
+        if len(reply) > UNPACKED_MAX:
+            return False
+        size = 0
+        for item in reply:
+            if not isinstance(item, bytes):
+                return False
+            size += len(item) + 64
+        if not engine.has_room(2 * size):
+            return False
+        self._items = tuple(reply)
+        return True
+
+    def items(self) -> tuple[object, ...]:
+        """Return the elements of the array that was the last result."""
+        items = self._items
+        self._items = ()
+        return items
 
     # -- the rest of `redis`
 
@@ -222,6 +265,7 @@ class Calls:
         run = room.running
         if run is None:
             return False
+        run.lingers = True
         try:
             if not run.killed and perf_counter_ns() > room.aside.until_ns:
                 room.aside.stand_still()

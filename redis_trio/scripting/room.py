@@ -62,6 +62,7 @@ class Run(Work):
     Attributes:
       args: the command of its caller; `name`: the script's SHA1, or the function's name.
       function, passed: what is called in Lua, and with what.
+      lingers: whether it has been doing something else than calling commands for some time.
       targets: who is fed what it writes (feed.py).
       allow_all: whether it may call what is not for scripts.
       minds_memory: whether it may not begin to write while there is too little memory: one that
@@ -79,6 +80,7 @@ class Run(Work):
         "function",
         "is_eval",
         "killed",
+        "lingers",
         "minds_memory",
         "name",
         "passed",
@@ -115,6 +117,7 @@ class Run(Work):
         self.minds_memory = False
         self.written = False
         self.killed = False
+        self.lingers = False
         self.timed_out = False
         self.started_ns: i64 = caller.server.last_ns
 
