@@ -74,6 +74,7 @@ INTERPRETED = {
     "commands/debug.py",
     "commands/latency.py",
     "commands/lolwut.py",
+    "commands/migrate.py",
     "commands/server.py",
     "commands/slowlog.py",
     "protocol/plain.py",

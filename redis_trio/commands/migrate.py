@@ -109,9 +109,11 @@ def migrate(client: Client, args: Args) -> Reply | Block:
         return _finish(client, options, exchange)
     timeout_ms = read_integer(args[5])
     db = read_integer(args[4])
-    found = [
-        (name, value) for name in options.keys if (value := client.db.lookup_read(name)) is not None
-    ]
+    found: list[tuple[bytes, object]] = []
+    for name in options.keys:
+        value = client.db.lookup_read(name)
+        if value is not None:
+            found.append((name, value))
     if not found:
         return NOKEY
     names: list[bytes] = []

@@ -11,7 +11,7 @@ from redis_trio.keyspace.values import encoding
 from redis_trio.persistence.crc64 import crc64
 from redis_trio.protocol.reply import OK, RedisError, Reply
 from redis_trio.state import ServerState
-from tests.rdb_cases import COMMANDS, NEWER_COMMANDS
+from tests.rdb_cases import COMMANDS, NEWER_COMMANDS, OLD_VALUES, OldValue
 from tests.unit.conftest import FakeTime
 
 Run = Callable[..., Reply]
@@ -176,6 +176,38 @@ def test_a_payload_whose_checksum_is_believed_can_do_no_harm(
                     filled("DUMP x")
                 else:
                     assert same(reply, BAD)
+
+
+@pytest.mark.parametrize("old", OLD_VALUES, ids=lambda old: old.key.decode())
+def test_damage_to_old_encodings_is_noticed(run: Run, old: OldValue) -> None:
+    """A bit that flips anywhere, and an end that comes early."""
+    payload = old.payload()
+    assert run("RESTORE", "x", 0, payload) is OK
+    for place in range(len(payload)):
+        for bit in range(8):
+            damaged = bytearray(payload)
+            damaged[place] ^= 1 << bit
+            assert same(run("RESTORE", "x", 0, bytes(damaged), "REPLACE"), WRONG)
+        assert same(run("RESTORE", "x", 0, payload[:place], "REPLACE"), WRONG)
+
+
+@pytest.mark.parametrize("old", OLD_VALUES, ids=lambda old: old.key.decode())
+def test_damage_to_old_encodings_whose_checksum_is_believed_can_do_no_harm(
+    run: Run, state: ServerState, old: OldValue
+) -> None:
+    state.persistence.check_sums = False
+    payload = old.payload()
+    for place in range(len(payload) - 10):
+        flipped = [bytes((payload[place] ^ 1 << bit,)) for bit in range(8)]
+        cases = [payload[:place] + byte + payload[place + 1 :] for byte in flipped]
+        cases.append(payload[:place] + payload[-10:])
+        for damaged in cases:
+            reply = run("RESTORE", "x", 0, damaged, "REPLACE")
+            if reply is OK:
+                key_digest(state.dbs[0], b"x")
+                run("DUMP x")
+            else:
+                assert same(reply, BAD)
 
 
 @pytest.mark.parametrize(
