@@ -35,10 +35,11 @@ from typing import TYPE_CHECKING, Final
 from redis_trio.data.hash import Hash
 from redis_trio.data.list import List
 from redis_trio.data.set import Set
-from redis_trio.data.sizes import ALIGNMENT, FLOAT_BYTES
+from redis_trio.data.sizes import ALIGNMENT, FLOAT_BYTES, block_bytes
 from redis_trio.data.sorted_set import SortedSet
 from redis_trio.eviction import OWN_BYTES
 from redis_trio.keyspace.account import deadlines_bytes, places_bytes, sampled_bytes
+from redis_trio.keyspace.values import collection
 from redis_trio.replication.backlog import BLOCK_MIN as BLOCK_BYTES
 from redis_trio.replication.backlog import BLOCK_OVERHEAD
 
@@ -278,6 +279,12 @@ def _small_blocks(key: bytes, value: object) -> list[tuple[list[int], float]]:
             found.append(([FLOAT_BYTES], float(len(value))))
         times = len(value) / len(elements) if elements else 0.0
     found.append((_small(elements), times))
+    if not isinstance(value, (bytes, bytearray)):
+        containers = collection(value).memory_bytes(MEAN_ELEMENTS) - block_bytes(value)
+        for sizes, often in found[1:]:
+            containers -= int(sum(sizes) * often)
+        if 0 < containers <= 2 * PYMALLOC_MAX:
+            found.append(([containers // 2, containers // 2], 1.0))
     return found
 
 

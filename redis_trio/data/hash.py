@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from redis_trio.data.key_set import KeySet
 
-OBJECT_BYTES: Final = 128  # of a hash without fields, of deadlines without any
+OBJECT_BYTES: Final = 128  # of deadlines without any
 DEADLINE_BYTES: Final = 90  # for each field that expires, while there are few of them
 
 
@@ -265,7 +265,7 @@ class Hash:
     def memory_bytes(self, samples: int) -> int:
         """Return about how many bytes it takes, by the size of `samples` fields; 0: of all."""
         table = self.table
-        size = OBJECT_BYTES
+        size = block_bytes(self)
         if table is None:
             size += block_bytes(self.small)
             pairs = list(islice(self.small.items(), samples or None))
