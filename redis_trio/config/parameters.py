@@ -64,7 +64,6 @@ _NO_DEFRAG: Final = "Python's allocator cannot move values."
 _NO_LAZY: Final = "Values are freed where they are deleted; no thread frees them."
 _NO_CRASH: Final = "A crash of the interpreter is reported by Python's faulthandler."
 _NO_TICK: Final = "Nothing is done periodically: each timer wakes the server when it is due."
-_NO_TLS: Final = "Used with tls-port."
 _NO_SESSIONS: Final = "Python's ssl module leaves this to OpenSSL, which has defaults of its own."
 _NO_CLUSTER: Final = "Used with cluster-enabled."
 _TITLES: Final = (
@@ -157,10 +156,8 @@ class Config(Settings):
     unixsocketperm = Octal(0, 0, 0o777, unsigned=True, flags=IMMUTABLE)
     bind_source_addr = Text(unset_if_empty=True)
     socket_mark_id = Integer(0, 0, UINT_MAX, unsigned=True, flags=IMMUTABLE)
-    max_new_connections_per_cycle = Integer(
-        10, 1, 1000, unsigned=True, ignored="How much is accepted in a turn is bounded already."
-    )
-    max_new_tls_connections_per_cycle = Integer(1, 1, 1000, unsigned=True, ignored=_NO_TLS)
+    max_new_connections_per_cycle = Integer(10, 1, 1000, unsigned=True)
+    max_new_tls_connections_per_cycle = Integer(1, 1, 1000, unsigned=True)
     io_threads = Integer(1, 1, 128, flags=IMMUTABLE, ignored=_NO_THREADS)
     io_threads_do_reads = Boolean(False, flags=IMMUTABLE, ignored=_NO_THREADS)
 
