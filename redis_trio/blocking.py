@@ -326,6 +326,8 @@ def unpause(server: ServerState, purpose: str = CLIENT_PAUSE) -> None:
     if server.pauses.pop(purpose, None) is not None:
         _update_pause(server)
         _resume(server)
+        if server.wake_keeper is not None:  # what was held up may be due
+            server.wake_keeper()
 
 
 def _update_pause(server: ServerState) -> None:

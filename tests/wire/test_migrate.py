@@ -150,6 +150,20 @@ async def test_nobody_else_can_end_it(connect: Connect, target: Target) -> None:
     assert await other.command("GET k") == b"w"
 
 
+async def test_what_has_expired_meanwhile_goes_when_it_is_over(
+    connect: Connect, target: Target, server: RedisServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    mover = await connect()
+    await mover.command("SET k v")
+    await mover.command("SET other v PX 1000")
+    await mover.send(target.line("k", timeout_ms=5000).encode() + b"\r\n")
+    await trio.sleep(4)
+    assert server.state.dbs[0].table.count == 2
+    assert isinstance(await mover.reply(), RedisError)
+    await wait_all_tasks_blocked()
+    assert server.state.dbs[0].table.count == 1
+
+
 async def test_only_what_has_arrived_is_deleted(connect: Connect, target: Target) -> None:
     mover = await connect()
     await mover.command("MSET a 1 b 2 c 3")
