@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import i64, mypyc_attr
 
 from redis_trio.acl.file import load_at_startup
-from redis_trio.acl.users import Acl
+from redis_trio.acl.room import Acl
 from redis_trio.blocking import Gate, Topic, Waiting
 from redis_trio.client import Client, Transport
 from redis_trio.client_memory import ClientMemory

@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.acl.file import load_file, save_file, sorted_users
+from redis_trio.acl.room import denial_text
 from redis_trio.acl.rules import (
     RuleError,
     UnmatchedParenthesisError,
@@ -22,7 +23,7 @@ from redis_trio.acl.rules import (
     user_error,
     user_line,
 )
-from redis_trio.acl.users import ALLOWED, DEFAULT, Selector, denial_text
+from redis_trio.acl.users import ALLOWED, DEFAULT, Selector
 from redis_trio.args import read_integer
 from redis_trio.command import ADMIN, LOADING, NOSCRIPT, SENTINEL, STALE, group, lookup
 from redis_trio.errors import RedisError, error_text, wrong_arity, wrong_subcommand
