@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 PYMALLOC_MAX: Final = 512  # bytes; bigger objects come from malloc
 MEAN_SHARDS: Final = 8  # whose keys and values are looked at for the mean size of a small block
 MEAN_ELEMENTS: Final = 5  # of each collection among them
+SHELL_BYTES: Final = 64  # of a container that is empty
 MEAN_BLOCK: Final = 64  # where nothing better is known
 SAMPLED_KEYS: Final = 2000  # that are measured where the allocator cannot be asked
 NAME_BYTES: Final = 100  # of a key that a client may have cached
@@ -283,8 +284,9 @@ def _small_blocks(key: bytes, value: object) -> list[tuple[list[int], float]]:
         containers = collection(value).memory_bytes(MEAN_ELEMENTS) - block_bytes(value)
         for sizes, often in found[1:]:
             containers -= int(sum(sizes) * often)
-        if 0 < containers <= 2 * PYMALLOC_MAX:
-            found.append(([containers // 2, containers // 2], 1.0))
+        found.append(([SHELL_BYTES], 1.0))  # of a dict, a list or an array, and what it refers to
+        if SHELL_BYTES < containers <= PYMALLOC_MAX + SHELL_BYTES:
+            found.append(([containers - SHELL_BYTES], 1.0))
     return found
 
 
