@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from redis_trio.__main__ import main
 from redis_trio.feed import encode_command
+from redis_trio.persistence.check.files import check_file
 from tests.rdb_cases import MODULE_AUX, OLD_VALUES, old_file, rdb_file, text
 
 SET = encode_command([b"SET", b"k", b"v"])
@@ -149,6 +151,21 @@ def test_wherever_an_rdb_file_is_damaged_the_place_and_the_reason_are_told(
 def test_what_stands_behind_an_rdb_file_is_told(checker: Checker) -> None:
     assert checker.run(checker.write("dump.rdb", rdb_file(b"\x00\x01a\x01b") + b"rest")) == 0
     assert "4 B behind the end are not read" in checker.out
+
+
+def test_nothing_of_a_file_is_kept(tmp_path: Path) -> None:
+    keys = [b"\x00" + text(b"%d" % i) + text(b"%d" % i * 200) for i in range(20_000)]
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(rdb_file(b"\xfe\x00", *keys))
+    del keys
+    tracemalloc.start()
+    try:
+        checked = check_file(str(path), 0, 10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert checked.keys.keys == 20_000
+    assert peak < checked.size_bytes / 8
 
 
 def test_an_rdb_file_is_not_fixed(checker: Checker) -> None:
