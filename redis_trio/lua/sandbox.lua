@@ -10,7 +10,7 @@ local interrupt, every, pack_double, unpack_double, bits = ...
 local debug, error, getfenv, getmetatable, loadstring = debug, error, getfenv, getmetatable, loadstring
 local load, next, pairs, pcall, rawget, rawset = load, next, pairs, pcall, rawget, rawset
 local select, setfenv, setmetatable, tostring, type = select, setfenv, setmetatable, tostring, type
-local newproxy, xpcall = newproxy, xpcall
+local newproxy, xpcall, tonumber, unpack, match = newproxy, xpcall, tonumber, unpack, string.match
 local collectgarbage, sub, byte = collectgarbage, string.sub, string.byte
 local create, resume, gmatch = coroutine.create, coroutine.resume, string.gmatch
 local getinfo, sethook, setmetatable_of_all = debug.getinfo, debug.sethook, debug.setmetatable
@@ -118,13 +118,29 @@ local function as_text(code)
   return code
 end
 
+-- How a chunk is called is held by nobody while Lua parses, but for who has passed it on; that is
+-- not the same string if it goes on behind a zero byte.
+local function chunk_name(name)
+  return type(name) == 'string' and match(name, '^[^%z]*') or name
+end
+
+-- Lua's own counts the results in 32 bits, and writes over the stack when they are too many for that.
+function safe.unpack(t, first, last)
+  local i = first == nil and 1 or tonumber(first)
+  local j = last == nil and (type(t) == 'table' and #t or 0) or tonumber(last)
+  if i and j and (not (i > -2 ^ 31 and j < 2 ^ 31 - 1 and i < 2 ^ 31 and j > -2 ^ 31) or j - i >= 7990) then
+    error('too many results to unpack', 2)
+  end
+  return unpack(t, first, last)
+end
+
 function safe.loadstring(code, name)
   if type(code) == 'number' then code = tostring(code) end
   if type(code) ~= 'string' then
     error("bad argument #1 to 'loadstring' (string expected, got "
       .. (code == nil and 'no value' or type(code)) .. ')', 2)
   end
-  return compiled(loadstring(as_text(code), name or code))
+  return compiled(loadstring(as_text(code), chunk_name(name or code)))
 end
 
 function safe.load(reader, name)
@@ -140,7 +156,7 @@ function safe.load(reader, name)
       return as_text(piece)
     end
     return piece
-  end, name or '=(load)'))
+  end, chunk_name(name or '=(load)')))
 end
 
 function safe.collectgarbage(option, arg)
@@ -273,7 +289,7 @@ local kit = {
 function kit.close(libraries)
   local globals = {
     assert = assert, error = error, ipairs = ipairs, rawequal = rawequal, select = select,
-    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = safe.xpcall,
+    tonumber = tonumber, tostring = tostring, type = type, unpack = safe.unpack, xpcall = safe.xpcall,
     gcinfo = gcinfo, newproxy = safe.newproxy, getmetatable = getmetatable, _VERSION = _VERSION,
     setmetatable = safe.setmetatable, rawset = safe.rawset, rawget = safe.rawget, next = safe.next,
     pairs = safe.pairs, getfenv = safe.getfenv, setfenv = safe.setfenv, pcall = safe.pcall,
