@@ -169,7 +169,7 @@ class Eviction:
         if server.script_is_slow:
             return None
         current = server.current
-        server.current = None  # it is not the one that changes the keys, and is told before its reply
+        server.current = None  # it does not change these keys, and is told before its reply
         self.out_of_memory = self.evict() == FAILED
         server.current = current
         if self.out_of_memory and flags & DENYOOM:

@@ -96,9 +96,8 @@ def refusal(run: Run, client: Client, command: Command | None, args: Args) -> st
         reason = _write_refusal(client)
         if reason:
             return reason
-    if flags & DENYOOM and run.minds_memory and not run.written:
-        if client.server.eviction.out_of_memory and not client.obeyed:
-            return "-" + OOM
+    if flags & DENYOOM and run.minds_memory and not run.written and not client.obeyed:
+        return "-" + OOM if client.server.eviction.out_of_memory else ""
     return ""
 
 
