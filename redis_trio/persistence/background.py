@@ -260,6 +260,8 @@ class BackgroundSave:
         next_ms = self.next_save_ms()
         if next_ms != NEVER:
             server.due_at(next_ms)
+        if server.replication.replicas:
+            server.due_at(server.clock.now_ms)  # some of them may wait for a snapshot of theirs
 
     def next_save_ms(self) -> int:
         """Return when a save is due by the changes so far, NEVER if none is."""

@@ -341,8 +341,6 @@ class Snapshot:
         while self.queue:
             self._release(self.queue.popleft())
         server.background.points_changed()
-        if server.replication.replicas:
-            server.due_at(server.clock.now_ms)  # some of them may wait for a snapshot of theirs
 
     def is_writing(self, entry: Entry) -> bool:
         """Return whether part of an entry has been written, and part has not."""

@@ -166,7 +166,7 @@ def full_sync(client: Client) -> Reply:
         and server.config.repl_diskless_sync_delay
     ):
         log.info("Delay next BGSAVE for diskless SYNC")
-    elif server.snapshot is None:
+    elif not _is_saving(server):
         _begin(server, replica)
     else:
         log.info(
@@ -174,6 +174,11 @@ def full_sync(client: Client) -> Reply:
             "delayed"
         )
     return NO_REPLY
+
+
+def _is_saving(server: ServerState) -> bool:
+    """Whether something is being saved, so that no other snapshot can begin."""
+    return server.background.running or server.background.is_other_active
 
 
 def _share_file(server: ServerState, replica: Replica) -> bool:
@@ -232,7 +237,7 @@ def _begin(server: ServerState, first: Replica | None = None) -> None:
 
 def _begin_ms(server: ServerState) -> int:
     """Return when a snapshot is to begin, NEVER if nobody waits or another one is in hand."""
-    if server.snapshot is not None or server.replication.is_streaming:
+    if _is_saving(server) or server.replication.is_streaming:
         return NEVER
     replicas = _waiting(server)
     if not replicas:
