@@ -24,6 +24,7 @@ from redis_trio.lua.bytecode import without_tail_calls
 
 INSTRUCTIONS: Final = 100_000  # between two interrupts
 MEMORY_LIMIT: Final = 1 << 30
+COMPILED_MAX: Final = 50  # until some garbage is collected
 RESERVE: Final = 1 << 20  # of it, for what is done on behalf of a script
 
 LuaValue: TypeAlias = Union[bytes, int, float, bool, None, object]
@@ -157,6 +158,8 @@ class Engine:
         self.functions: dict[str, Function] = {
             name.decode(): function for name, function in functions.items()
         }
+        self._compiled = 0
+        self._collect_some: Function = kit[b"collect_some"]
         self._load: Function = kit[b"loadstring"]
         self._dump: Callable[[object], bytes] = kit[b"dump"]
 
@@ -168,6 +171,9 @@ class Engine:
         if source[:1] == b"\x1b":
             source = b" " + source  # bytecode is no source
         self.make_room(8 * len(source))
+        self._compiled += 1
+        if self._compiled % COMPILED_MAX == 0:
+            self._collect_some()
         found = self._load(source, name)
         if isinstance(found, tuple):
             raise LuaSyntaxError(found[1].decode("utf-8", "surrogateescape"))

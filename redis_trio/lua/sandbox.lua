@@ -320,6 +320,11 @@ function kit.close(libraries)
   return store, meta, maths
 end
 
+-- Compiling makes garbage: what is compiled is kept, so a collection need not be a whole one.
+function kit.collect_some()
+  collectgarbage('step', 50)
+end
+
 -- A script has failed: if it was ended, count again.
 function kit.calm()
   if ending then
