@@ -76,7 +76,11 @@ class Account:
     def bytes_used(self) -> int:
         """Return what all keys, values and deadlines take."""
         self.settle()
-        return sum([database_bytes(db) for db in self._server.dbs])
+        total = 0
+        for db in self._server.dbs:
+            if db.table.count:
+                total += database_bytes(db)
+        return total
 
     # -- what the databases tell
 
