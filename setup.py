@@ -58,6 +58,7 @@ FILES = [
     "persistence/rdb_writer.py",
     "persistence/snapshot.py",
     "pubsub.py",
+    "replication/master.py",
     "scripting/aside.py",
     "scripting/calls.py",
     "scripting/conversion.py",

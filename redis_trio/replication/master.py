@@ -30,9 +30,6 @@ BATCH: Final = 64  # commands parsed at a time
 SLICE_NS: Final = 500_000  # after so long others have a turn
 NO_LIMIT: Final = 2**62
 
-Observer = Callable[[int, Args, int], None]
-"""Is told of a command that was applied: the database, the command, the offset behind it."""
-
 
 class MasterTransport(Transport):
     """The way to the primary: what is written to its client goes nowhere.
@@ -81,7 +78,6 @@ class Master:
       offset: how much has been applied.
       read_offset: how much has come.
       error: why the stream cannot be followed any further, None while it can.
-      observers: who is told of each command.
     """
 
     def __init__(
@@ -103,7 +99,6 @@ class Master:
         self.offset: i64 = offset
         self.read_offset: i64 = offset
         self.error: str | None = None
-        self.observers: list[Observer] = []
         self._parser = RequestParser(Limits(NO_LIMIT))
         self._parser.takes_inline = False
         self._batch: list[Args] = []
@@ -181,8 +176,6 @@ class Master:
             self._tell_error(reply)
         if server.own_pushes:
             server.own_pushes = []
-        if self.observers and not client.halted & PAUSED:
-            self._tell_observers(args)
         if server.waiting.ready:
             serve_ready(server)
 
@@ -255,9 +248,3 @@ class Master:
             if args[0].lower() == b"multi":
                 return position
         return self.offset
-
-    def _tell_observers(self, args: Args) -> None:
-        """Tell of a command that was applied, or queued; see changes.py."""
-        offset = self.position() + request_size(args)
-        for observe in self.observers:
-            observe(self.client.db.index, args, offset)

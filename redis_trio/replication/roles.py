@@ -77,9 +77,10 @@ def follow(server: ServerState, host: str, port: int, *, in_failover: bool = Fal
             "master: I may be able to synchronize with the new master with just a partial transfer."
         )
         upstream = Upstream(server, host, port)
-        is_unchanged = replication.offset + 1 == replication.second_offset
-        replid = replication.replid2 if is_unchanged and not in_failover else replication.replid
-        upstream.cached = Position(replid, replication.offset, -1)
+        upstream.cached = Position(replication.replid, replication.offset, -1)
+        left = replication.left
+        if left is not None and left.offset == replication.offset and not in_failover:
+            upstream.cached = left
         replication.upstream = upstream
     upstream.host = host
     upstream.port = port
@@ -94,6 +95,9 @@ def follow_nobody(server: ServerState) -> None:
     if upstream is None:
         return
     upstream.disconnect()
+    position = upstream.cached
+    if position is not None and position.db >= 0 and position.offset == replication.offset:
+        replication.left = position
     upstream.discard_cached()
     replication.upstream = None
     server.config.replicaof = None
@@ -109,6 +113,8 @@ def follow_nobody(server: ServerState) -> None:
 
 def _role_changed(server: ServerState) -> None:
     replication = server.replication
+    if replication.is_replica:
+        replication.left = None
     server.feed.update()
     server.update_gate()
     if replication.wake_link is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from redis_trio.client import Client
     from redis_trio.replication.acks import AckBlock
     from redis_trio.replication.changes import Tap
-    from redis_trio.replication.upstream import Upstream
+    from redis_trio.replication.upstream import Position, Upstream
     from redis_trio.state import ServerState
 
 NO_ID: Final = "0" * 40
@@ -47,6 +47,7 @@ class Replication:
       backlog: the end of the stream; None before the first replica.
       replicas: the clients that are replicas, in the order in which they came.
       upstream: the link to the primary; None on a primary.
+      left: on a primary that was a replica, where it could have continued its primary's stream.
       wake_link: has the link's task look what the primary is now; None while there is no task.
       role_observers: are called when the server has another role or another primary, and when the
         link to that is in another state.
@@ -70,6 +71,7 @@ class Replication:
         "failover",
         "has_acks",
         "is_streaming",
+        "left",
         "nudged_ms",
         "offset",
         "pinged_ms",
@@ -95,6 +97,7 @@ class Replication:
         self.backlog: Backlog | None = None
         self.replicas: dict[Client, Replica] = {}
         self.upstream: Upstream | None = None
+        self.left: Position | None = None
         self.wake_link: Callable[[], None] | None = None
         self.role_observers: list[Callable[[], None]] = []
         self.taps: dict[Tap, None] = {}
@@ -140,6 +143,7 @@ class Replication:
         """Begin another stream: nobody can continue with what there was."""
         self.replid = secrets.token_hex(20)
         self.clear_replid2()
+        self.left = None
 
     def clear_replid2(self) -> None:
         """Forget the stream that was continued."""

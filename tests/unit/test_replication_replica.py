@@ -528,7 +528,7 @@ def test_a_primary_that_becomes_a_replica_asks_to_continue_its_own_stream(
 def test_a_promoted_replica_that_nobody_has_changed_asks_for_the_old_stream(
     run: Run, state: ServerState, primary: Primary, is_changed: bool
 ) -> None:
-    primary.run("SET k v")
+    primary.run("SELECT 3", "SET k v")
     follow_nobody(state)
     if is_changed:
         run("SET k w")
@@ -538,6 +538,7 @@ def test_a_promoted_replica_that_nobody_has_changed_asks_for_the_old_stream(
     assert cached is not None
     assert cached.replid == (state.replication.replid if is_changed else ID)
     assert cached.offset == state.replication.offset
+    assert cached.db == (-1 if is_changed else 3)
 
 
 def test_another_primary_is_asked_to_continue_what_the_first_began(

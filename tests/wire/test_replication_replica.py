@@ -18,6 +18,10 @@ from redis_trio.replication import link
 from tests.wire.talk import until
 
 PATIENCE_S = 20
+LIBRARY = """#!lua name=lib
+redis.register_function{
+  function_name='f', callback=function() return 1 end, flags={'no-writes'}
+}"""
 
 
 @pytest.fixture
@@ -191,6 +195,45 @@ async def test_what_cannot_be_kept_is_not_applied(
         assert await replica.execute("GET", "k") == b"v"
         assert "Replica is applying a command even though" in caplog.text
         assert primary.state.stats.sync_full == 1
+
+
+async def test_a_replica_that_is_restarted_continues_from_its_file(
+    primary: RedisServer, tmp_path: Path
+) -> None:
+    files = {"dir": str(tmp_path), "dbfilename": "replica.rdb"}
+    replicaof = ("127.0.0.1", primary.port)
+    await primary.execute("SELECT", 1)
+    await primary.execute("FUNCTION", "LOAD", LIBRARY)
+    async with open_redis(replicaof=replicaof, **files) as replica:  # type: ignore[arg-type]
+        await replica.synced()
+        await primary.execute("SET", "k", "v")
+        await caught_up(primary, replica)
+        assert await replica.execute("SAVE") == b"OK"
+    await primary.execute("SET", "missed", 1)
+    async with open_redis(replicaof=replicaof, **files) as replica:  # type: ignore[arg-type]
+        await replica.synced()
+        await caught_up(primary, replica)
+        assert await replica.execute("MGET", "k", "missed") == [b"v", b"1"]
+        assert await replica.execute("FCALL", "f", 0) == 1
+    assert primary.state.stats.sync_full == 1
+
+
+async def test_the_append_only_file_of_a_replica_has_what_it_applied(
+    primary: RedisServer, tmp_path: Path
+) -> None:
+    """It begins anew with a full synchronization, and goes on with the stream."""
+    files = {"dir": str(tmp_path), "appendonly": True}
+    await primary.execute("SET", "before", 1)
+    async with open_redis(**files) as replica:  # type: ignore[arg-type]
+        await replica.execute("SET", "old", 1)
+        await replica.execute("REPLICAOF", "127.0.0.1", primary.port)
+        await replica.synced()
+        await until(lambda: replica.state.aof.active)
+        await primary.execute("SET", "after", 1)
+        await caught_up(primary, replica)
+        await until(lambda: not replica.state.rewrite.running)
+    async with open_redis(**files) as again:  # type: ignore[arg-type]
+        assert await again.execute("MGET", "old", "before", "after") == [None, b"1", b"1"]
 
 
 # -- full synchronizations
