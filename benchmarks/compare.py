@@ -8,7 +8,8 @@ Every workload is run by redis-benchmark on each server in turn, round after rou
 are compared: a shared machine is noisy, ratios of one run are not. CPU is the time that all
 threads of the server were on a CPU (/proc/PID/task/*/schedstat), divided by the requests.
 Tests in CASES have their data made before each run, so that they never find an empty collection;
-the others are redis-benchmark's own. `types` stands for CASES, --write then leaves types.csv.
+the others are redis-benchmark's own. `types` stands for CASES and `scripts`
+for SCRIPTS; --write then leaves types.csv, scripts.csv.
 --write leaves the tables as throughput.csv and memory.csv, which docs/performance.rst shows.
 `redis-trio` is run by the Python that runs this file; --pure names one where it is not compiled.
 """
@@ -173,6 +174,29 @@ CASES = {
 }
 
 
+SCRIPTS = {
+    "eval": ("EVAL", "redis.call('incr', KEYS[1])"),
+    "evalsha_10": ("EVALSHA", "for i = 1, 10 do redis.call('incr', KEYS[1]) end"),
+    "evalsha_mix": (
+        "EVALSHA",
+        "redis.call('set', KEYS[1], 1) redis.call('get', KEYS[1]) redis.call('incr', 'counter') "
+        "redis.call('hset', 'hash', 'field', 'value') redis.call('hget', 'hash', 'field') "
+        "redis.call('lpush', 'list', 'x') redis.call('rpop', 'list') "
+        "redis.call('zadd', 'zset', 1, 'member') redis.call('exists', KEYS[1]) "
+        "return redis.call('del', KEYS[1])",
+    ),
+}
+"""Scripts with one key: the command that runs each, and its source."""
+
+
+def script_words(target: Target, test: str) -> list[str]:
+    """Return the command of a test that runs a script."""
+    name, source = SCRIPTS[test]
+    if name == "EVALSHA":
+        source = target.command("SCRIPT", "LOAD", source)
+    return [name, source, "1", "key"]
+
+
 @dataclass(frozen=True)
 class Workload:
     """One run of redis-benchmark."""
@@ -199,7 +223,10 @@ def run_once(target: Target, load: Workload, requests: int) -> tuple[float, floa
     argv = ["redis-benchmark", "-p", str(target.port), "-n", str(requests)]
     argv += ["-c", str(load.connections), "-P", str(load.pipeline), "--csv"]
     case = CASES.get(load.test)
-    if case is None:
+    if load.test in SCRIPTS:
+        target.empty()
+        argv += script_words(target, load.test)
+    elif case is None:
         argv += ["-t", load.test]
     else:
         argv += ["-r", str(SPREAD), *case.words.split()]
@@ -304,7 +331,8 @@ def main() -> None:
     for program in (REFERENCE, "redis-benchmark", "redis-cli"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is not installed")
-    tests = list(CASES) if options.tests == "types" else options.tests.split(",")
+    groups = {"types": list(CASES), "scripts": list(SCRIPTS)}
+    tests = groups.get(options.tests) or options.tests.split(",")
     targets = [
         Target(REFERENCE, [REFERENCE]),
         Target("redis-trio", [sys.executable, "-m", "redis_trio"]),
@@ -326,8 +354,8 @@ def main() -> None:
         results = compare(targets, loads, options.rounds, options.seconds)
     rows += [row(load, figures, names) for load, figures in results.items()]
     if options.write:
-        name = "types.csv" if options.tests == "types" else "throughput.csv"
-        write_csv(options.write, name, rows)
+        name = options.tests if options.tests in groups else "throughput"
+        write_csv(options.write, f"{name}.csv", rows)
     if options.memory:
         rows = memory(targets, 1_000_000)
         print("\n" + line(rows[0]) + "\n|" + "---|" * len(rows[0]))

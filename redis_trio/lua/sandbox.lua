@@ -128,7 +128,7 @@ end
 function safe.unpack(t, first, last)
   local i = first == nil and 1 or tonumber(first)
   local j = last == nil and (type(t) == 'table' and #t or 0) or tonumber(last)
-  if i and j and (not (i > -2 ^ 31 and j < 2 ^ 31 - 1 and i < 2 ^ 31 and j > -2 ^ 31) or j - i >= 7990) then
+  if i and j and not (i > -2 ^ 31 and i < 2 ^ 31 and j > -2 ^ 31 and j < 2 ^ 31 - 1 and j - i < 1e6) then
     error('too many results to unpack', 2)
   end
   return unpack(t, first, last)

@@ -40,6 +40,9 @@ local function fail(message)
   error(error_table(message))
 end
 
+-- These come from Python when there may be no memory left: as constants they are there already.
+kit.kept = {'not enough memory', 'internal error', 'refused', 'error', 'array', 'status', 'table'}
+
 -- What is no simple value has been returned with its kind.
 local function special(raise, value, kind)
   if kind == 'array' then return {host_items()} end

@@ -5,6 +5,9 @@ an exception would reach the script as an object. A command's reply is returned 
 it: a value that Lua has, alone, or something and its kind. The elements of an array are fetched by
 another call, `items`: Lua makes a table of many results faster than Python fills one.
 
+What Lua cannot allocate while it is called from here would tear through Python's frames. So there
+is room for each result (`Engine.has_room`), or the result is a number, or a text that api.lua has.
+
 Source: Redis script.c scriptCall, script_lua.c luaRedisGenericCommand.
 """
 
@@ -129,10 +132,6 @@ class Calls:
             self._room.bug = bug
 
     def _command(self, args: Args) -> object:
-        engine = self.engine
-        assert engine is not None
-        if not engine.has_room(0):
-            return _NO_MEMORY
         server = self._server
         client = self._client
         run = self._room.running
@@ -160,20 +159,26 @@ class Calls:
         aside = self._room.aside
         if server.last_ns > aside.until_ns:
             aside.stand_still()
-        return self._result(engine, reply)
+        if isinstance(reply, int) and not isinstance(reply, bool):
+            return reply
+        engine = self.engine
+        assert engine is not None
+        return self._result(engine, reply) if engine.has_room(0) else _NO_MEMORY
 
     def _refused(self, command: Command | None, reason: str) -> object:
         if command is not None:
             command.rejected_calls += 1
         self._server.count_error("ERR" if reason[0] != "-" else reason[1:].split(" ", 1)[0])
+        engine = self.engine
+        assert engine is not None
+        if not engine.has_room(len(reason)):
+            return _NO_MEMORY
         return reason.encode("utf-8", "surrogateescape"), b"refused"
 
     def _result(self, engine: Engine, reply: Reply) -> object:
         """Return a reply as api.lua expects it."""
         if isinstance(reply, bytes):
             return reply if len(reply) < 1024 or engine.has_room(len(reply)) else _NO_MEMORY
-        if isinstance(reply, int) and not isinstance(reply, bool):
-            return reply
         if reply is None:
             return False if self._client.resp == 2 else None
         if isinstance(reply, Status):
@@ -241,8 +246,11 @@ class Calls:
         """Count an error that a script returns."""
         self._server.count_error(message.split(b" ", 1)[0].decode("utf-8", "surrogateescape"))
 
-    def sha1(self, data: bytes) -> bytes:
-        """Return the SHA1 of a string, in hex."""
+    def sha1(self, data: bytes) -> bytes | None:
+        """Return the SHA1 of a string, in hex; None if there is no memory left."""
+        engine = self.engine
+        if engine is None or not engine.has_room(0):
+            return None
         return hashlib.sha1(data).hexdigest().encode()
 
     def set_resp(self, version: int) -> None:

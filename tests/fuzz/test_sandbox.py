@@ -6,7 +6,7 @@ that, from whatever values a script has got hold of: it walks tables, metatables
 upvalues that can be reached, calls nothing but reads, and says what it has found.
 """
 
-# ruff: noqa: E501
+# ruff: noqa: E501, F811
 
 from __future__ import annotations
 

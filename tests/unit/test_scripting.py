@@ -82,6 +82,7 @@ def error_of(reply: object) -> str:
         ("return {bit.band(12, 10), bit.bnot(0), bit.lshift(1, 31), bit.tohex(255, 4)}",
          [8, -1, -2147483648, b"00ff"]),
         ("return redis.setresp(3) or redis.call('ping').ok", b"PONG"),
+        ("local t = {} for i = 1, 7990 do t[i] = 'x' end return #{unpack(t)}", 7990),
         ("return type(os.clock()) .. type(os.time)", b"numbernil"),
     ],
 )  # fmt: skip
