@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import trio
 
+from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
 from redis_trio.persistence import rdb_file
 from redis_trio.persistence.snapshot import CHUNK, Snapshot
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from redis_trio.state import ServerState
 
 SLICE_NS: Final = 1_000_000  # while nobody is served
-BUSY_NS: Final = 200_000  # while somebody is
+BUSY_NS: Final = 200_000  # while somebody is, or was not long ago
+QUIET_NS: Final = 50_000_000  # after the last command, before nobody is
 SYNC_BYTES: Final = 4 << 20  # so that the disk has a steady load
 RETRY_S: Final = 5  # after a save that failed
 
@@ -47,12 +49,14 @@ async def write_out(snapshot: Snapshot, sink: Callable[[bytes], Awaitable[None]]
     server = snapshot.server
     try:
         commands = server.stats.total_commands
+        quiet_ns = 0
         more = True
         while more:
-            is_busy = server.stats.total_commands != commands
-            commands = server.stats.total_commands
+            if server.stats.total_commands != commands:
+                commands = server.stats.total_commands
+                quiet_ns = perf_counter_ns() + QUIET_NS
             done = snapshot.keys_done
-            more = snapshot.step(BUSY_NS if is_busy else SLICE_NS)
+            more = snapshot.step(BUSY_NS if perf_counter_ns() < quiet_ns else SLICE_NS)
             delay_us: int = server.config.rdb_key_save_delay
             if delay_us > 0:
                 await trio.sleep((snapshot.keys_done - done) * delay_us / 1e6)
