@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -104,6 +105,24 @@ async def content(port: int) -> list[tuple[int, bytes, bytes, int, str]]:
                 shown = repr(await command("DUMP", key))
                 found.append((db, key, digest[0], deadline, shown))  # type: ignore[index,arg-type]
     return found
+
+
+async def until_nothing_expires(port: int) -> None:
+    """Wait until the keys that live for milliseconds are gone: a new primary would delete them."""
+
+    async def is_quiet() -> bool:
+        soon = (time.time() + 10) * 1000
+        found = await content(port)
+        if any(0 < deadline < soon for _, _, _, deadline, _ in found):
+            return False
+        async with connected(port) as command:
+            sections = await info(command, "keyspace")
+        counts = [
+            int(text.split(",")[0][5:]) for name, text in sections.items() if name[:2] == "db"
+        ]
+        return sum(counts) == len(found)  # none is hidden
+
+    await until(is_quiet)
 
 
 # -- what is written
@@ -303,6 +322,7 @@ async def test_a_promoted_replica_can_be_attached_again(real: ServerProcess) -> 
     async with connected(real.port) as theirs:
         await write(theirs.talk, random.Random(7), 100)
         async with replica_of(real.port) as ours:
+            await until_nothing_expires(real.port)
             await until_equal(theirs, ours.execute)
             assert await ours.execute("REPLICAOF", "NO", "ONE") == b"OK"
             await theirs("REPLICAOF", "127.0.0.1", str(ours.port))
@@ -331,6 +351,7 @@ async def test_a_chain_of_real_and_ours_stays_equal(
                 await until_up(middle)
                 async with replica_of(third.port) as last:
                     await write(first.talk, random.Random(9), 300)
+                    await until_nothing_expires(real.port)
                     await until_equal(first, second.execute, middle, last.execute)
                     await second.execute("REPLICAOF", "NO", "ONE")
                     await second.execute("REPLICAOF", "127.0.0.1", str(real.port))
