@@ -211,7 +211,8 @@ async def test_the_last_one_to_hang_up_ends_the_snapshot(
 
 @asynccontextmanager
 async def with_file(folder: Path, **config: str | int) -> AsyncIterator[RedisServer]:
-    async with open_redis(dir=str(folder), repl_diskless_sync="no", **config) as server:
+    config = {"dir": str(folder), "repl_diskless_sync": "no", **config}
+    async with open_redis(**config) as server:  # type: ignore[arg-type]
         yield server
 
 
