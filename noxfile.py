@@ -11,9 +11,10 @@ suites run on every Python from 3.11 to 3.13 that is found, or the one named: `n
     ecosystem (*)   job queues and locks of others, with real workers (BullMQ needs node and npm)
     docs (*)        the documentation, warnings are errors
     bench           side by side with redis-server; prints ratios
+    conformance     Redis's own Tcl tests: `nox -s conformance -- --suite PATH`, its source
     fuzz            the property tests with many more examples
 
-Words behind `--` go to pytest, sphinx-build or the benchmark: `nox -s tests -- -k expire`.
+Words behind `--` go to pytest, sphinx-build, the benchmark or the Tcl tests: `nox -s tests -- -k expire`.
 A missing program (redis-server, redis-benchmark, a C compiler) skips what needs it; with CI=true it
 is a failure.
 """
@@ -104,11 +105,8 @@ def _install_package(session: nox.Session, *, pure: bool) -> None:
     session.install("redis-trio")  # what it depends on
 
 
-def _run_suite(session: nox.Session, build: str, *args: str, factor: str = "1") -> None:
-    """Run tests in a copy without the package, so that the installed one is what is tested.
-
-    `factor` multiplies how many examples the property tests try.
-    """
+def _copy_suite(session: nox.Session) -> Path:
+    """Make a copy without the package, so that the installed one is what is tested."""
     place = Path(session.create_tmp(), "suite").resolve()
     shutil.rmtree(place, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", "_build")
@@ -117,6 +115,17 @@ def _run_suite(session: nox.Session, build: str, *args: str, factor: str = "1") 
             shutil.copytree(ROOT / name, place / name, ignore=ignored)
     for name in FILES:
         shutil.copy(ROOT / name, place / name)
+    return place
+
+
+def _absolute(args: list[str]) -> list[str]:
+    """Return arguments with the paths of folders made absolute."""
+    return [os.path.abspath(arg) if os.path.isdir(arg) else arg for arg in args]
+
+
+def _run_suite(session: nox.Session, build: str, *args: str, factor: str = "1") -> None:
+    """Run tests; `factor` multiplies how many examples the property tests try."""
+    place = _copy_suite(session)
     env = {"REDIS_TRIO_EXPECT": build, "REDIS_TRIO_FUZZ": factor, "PYTHONDONTWRITEBYTECODE": "1"}
     with session.chdir(place):
         session.run("pytest", *PARALLEL, *args, *session.posargs, env=env)
@@ -195,9 +204,19 @@ def bench(session: nox.Session) -> None:
     _need(session, "redis-server", "redis-benchmark", "redis-cli")
     _install_package(session, pure=False)
     program = ROOT / "benchmarks" / "compare.py"
-    posargs = [os.path.abspath(arg) if os.path.isdir(arg) else arg for arg in session.posargs]
+    posargs = _absolute(session.posargs)
     with session.chdir(session.create_tmp()):  # where the source tree is not importable
         session.run("python", "-P", str(program), *posargs)
+
+
+@nox.session(python=DEFAULT)
+def conformance(session: nox.Session) -> None:
+    """Run the Tcl tests of Redis or Valkey, each unit against a fresh server."""
+    _need(session, "tclsh")
+    _install_package(session, pure=False)
+    posargs = _absolute(session.posargs)
+    with session.chdir(_copy_suite(session)):
+        session.run("python", "-m", "tests.conformance", *posargs)
 
 
 @nox.session(python=DEFAULT)
