@@ -14,9 +14,9 @@ suites run on every Python from 3.11 to 3.13 that is found, or the one named: `n
     conformance     Redis's own Tcl tests: `nox -s conformance -- --suite PATH`, its source
     fuzz            the property tests with many more examples
 
-Words behind `--` go to pytest, sphinx-build, the benchmark or the Tcl tests: `nox -s tests -- -k expire`.
-A missing program (redis-server, redis-benchmark, a C compiler) skips what needs it; with CI=true it
-is a failure.
+Words behind `--` go to pytest, sphinx-build, the benchmark or the Tcl tests: `nox -s tests -- -k
+expire`. A missing program (redis-server, redis-benchmark, a C compiler) skips what needs it; with
+CI=true it is a failure.
 """
 
 from __future__ import annotations
