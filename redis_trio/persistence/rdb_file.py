@@ -325,6 +325,8 @@ class Loader:
         when_ms = entry.when_ms
         if when_ms != NO_DEADLINE and self._drops_expired and when_ms < server.clock.now_ms:
             self.keys_expired += 1
+            if b"repl-id" in self.aux:
+                server.persistence.dropped.append((entry.db, entry.key))
             return
         db = self._dbs[entry.db]
         if entry.key in db.table:

@@ -17,6 +17,8 @@ class Persistence:
       loading: whether data is being loaded.
       libraries: the code of the function libraries that were loaded, to be saved again.
       aux: what the file that was loaded last says of its making.
+      dropped: database and key of what had expired in a file that replicas may have the data of;
+        they are to be told.
       uses_files: whether the data may be kept in files at all.
       check_sums: whether checksums must be right (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     """
@@ -24,6 +26,7 @@ class Persistence:
     __slots__ = (
         "aux",
         "check_sums",
+        "dropped",
         "keys_expired",
         "keys_loaded",
         "last_save_ok",
@@ -45,5 +48,6 @@ class Persistence:
         self.loading = False
         self.libraries: list[bytes] = []
         self.aux: dict[bytes, bytes] = {}
+        self.dropped: list[tuple[int, bytes]] = []
         self.uses_files = True
         self.check_sums = True

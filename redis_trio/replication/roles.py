@@ -46,6 +46,7 @@ def continue_from_file(server: ServerState) -> None:
     replid = aux.get(b"repl-id", b"")
     offset, db = aux.get(b"repl-offset", b""), aux.get(b"repl-stream-db", b"")
     if len(replid) != ID_SIZE or not offset.isdigit() or not db.isdigit():
+        server.persistence.dropped = []
         return
     replication = server.replication
     position = Position(replid.decode("ascii", "replace"), int(offset), int(db))
@@ -58,6 +59,10 @@ def continue_from_file(server: ServerState) -> None:
         replication.second_offset = position.offset + 1
         replication.offset += position.offset
         replication.create_backlog()
+        for index, key in server.persistence.dropped:
+            server.feed.add_effect(index, [b"DEL", key])
+            server.feed.flush()
+    server.persistence.dropped = []
 
 
 def follow(server: ServerState, host: str, port: int, *, in_failover: bool = False) -> None:

@@ -262,6 +262,9 @@ async def test_a_primary_that_was_restarted_is_continued(
                 await until_up(theirs)
                 await write(client.talk, random.Random(7), 100)
                 await until_equal(client, theirs)
+                await client("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+                await client("SELECT", "0")
+                await client("SET", "expired", "v", "PX", "1")
                 await client("CONFIG", "SET", "save", "3600 1")
             assert await trio.to_thread.run_sync(ours.stop) == 0
             ours.start()
@@ -270,6 +273,8 @@ async def test_a_primary_that_was_restarted_is_continued(
             async with connected(ours.port) as client:
                 await client("SET", "another", "value")
                 await until_equal(client, theirs)
+                assert await theirs("DEBUG", "SET-ACTIVE-EXPIRE", "0") == b"OK"
+                assert await theirs("DBSIZE") == await client("DBSIZE")
                 stats = await info(client, "stats")
                 assert (stats["sync_full"], stats["sync_partial_ok"]) == ("0", "1")
 
