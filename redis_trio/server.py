@@ -258,6 +258,7 @@ class RedisServer:
         client = transport.client
         client.resp = 3
         client.set_trusted()
+        client.write_offset = state.replication.offset  # WAIT is for all that was written so far
         reply = self._dispatch(client, args)
         if client.halted & PAUSED or client.waiter is not None:
             reply = await self._waited_for(transport, args)

@@ -256,10 +256,12 @@ class List:
         if row is not None:
             total += block_bytes(row)
             measured = list(islice(row, samples if samples > 0 else None))
-        of_nodes = 0
+        places = held = 0  # of the elements that are measured, and how many those are
         for node in measured:
-            of_nodes += block_bytes(node) + block_bytes(node.items)
-        total += of_nodes * (1 if row is None else len(row)) // len(measured)
+            places += block_bytes(node.items)
+            held += len(node.items)
+        total += block_bytes(self._head) * (1 if row is None else len(row))
+        total += places * self.count // held if held else places
         wanted = self.count if samples <= 0 or samples > self.count else samples
         if wanted == 0:
             return total
