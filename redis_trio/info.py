@@ -30,7 +30,6 @@ from redis_trio.replication.report import replication_lines
 from redis_trio.version import REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
-    from redis_trio.client import Client
     from redis_trio.state import ServerState
 
 DEFAULT: Final = (
@@ -234,7 +233,6 @@ def _of_scripts(server: ServerState) -> list[str]:
 
 
 def _memory(server: ServerState) -> Lines:
-    memory = server.memory
     config = server.config
     found = Figures(server)
     used, rss = found.used, found.resident

@@ -32,11 +32,7 @@ def next_expiry_ms(server: ServerState) -> int:
 def expire_due(server: ServerState, budget_ns: int) -> bool:
     """Expire what is due, for about `budget_ns`; return whether more is due now."""
     now_ms = server.clock.now_ms
-    if (
-        not server.active_expire
-        or server.pause_until_ms > now_ms
-        or server.replication.is_replica
-    ):
+    if not server.active_expire or server.pause_until_ms > now_ms or server.replication.is_replica:
         return False
     until = perf_counter_ns() + budget_ns
     feed = server.feed

@@ -299,9 +299,7 @@ class Database:
         when_ms = self.expires.get(key)
         server = self.server
         return (
-            when_ms != NEVER
-            and when_ms <= server.clock.now_ms
-            and not server.persistence.loading
+            when_ms != NEVER and when_ms <= server.clock.now_ms and not server.persistence.loading
         )
 
     def expiry_name(self) -> bytes:
