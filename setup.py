@@ -76,12 +76,14 @@ FILES = [
 ]
 INTERPRETED = {
     "__init__.py",
+    "commands/cluster.py",
     "commands/command.py",
     "commands/config.py",
     "commands/debug.py",
     "commands/latency.py",
     "commands/lolwut.py",
     "commands/migrate.py",
+    "commands/module.py",
     "commands/server.py",
     "commands/slowlog.py",
     "protocol/plain.py",

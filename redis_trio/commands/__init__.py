@@ -3,6 +3,7 @@
 from redis_trio.commands import acl as acl
 from redis_trio.commands import bitmap as bitmap
 from redis_trio.commands import client as client
+from redis_trio.commands import cluster as cluster
 from redis_trio.commands import command as command
 from redis_trio.commands import config as config
 from redis_trio.commands import connection as connection
@@ -22,6 +23,7 @@ from redis_trio.commands import list_blocking as list_blocking
 from redis_trio.commands import lolwut as lolwut
 from redis_trio.commands import memory as memory
 from redis_trio.commands import migrate as migrate
+from redis_trio.commands import module as module
 from redis_trio.commands import objects as objects
 from redis_trio.commands import persistence as persistence
 from redis_trio.commands import pubsub as pubsub

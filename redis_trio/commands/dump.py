@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from redis_trio.args import option_name, read_integer
-from redis_trio.command import DENYOOM, READONLY, WRITE, group, key
+from redis_trio.command import ASKING, DENYOOM, READONLY, WRITE, group, key
 from redis_trio.data.numbers import INTEGER_MAX
 from redis_trio.errors import SYNTAX, RedisError
 from redis_trio.keyspace.database import GENERIC
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from redis_trio.client import Client
 
 command = group("generic")
+server_command = group("server")
 
 FREQUENCY_MAX: Final = 255
 
@@ -87,6 +88,28 @@ def _read_options(args: Args) -> _Options:
     return options
 
 
+_RESTORE_COMPLEXITY: Final = (
+    "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
+    "where N is the number of objects composing the value and M their average size. For small "
+    "string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). "
+    "However for sorted set values the complexity is O(N*M*log(N)) because inserting values "
+    "into sorted sets is O(log(N))."
+)
+
+
+@server_command(
+    "RESTORE-ASKING",
+    "key ttl serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 "
+    "[FREQ frequency]@5.0.0",
+    arity=-4,
+    flags=WRITE | DENYOOM | ASKING,
+    keys=[key(1, "OW UPDATE")],
+    acl="KEYSPACE DANGEROUS",
+    since="3.0.0",
+    complexity=_RESTORE_COMPLEXITY,
+    summary="Stores a value of a slot that is being imported.",
+    doc_flags="SYSCMD",
+)
 @command(
     "RESTORE",
     "key ttl serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 "
@@ -96,13 +119,7 @@ def _read_options(args: Args) -> _Options:
     keys=[key(1, "OW UPDATE")],
     acl="KEYSPACE DANGEROUS",
     since="2.6.0",
-    complexity=(
-        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
-        "where N is the number of objects composing the value and M their average size. For small "
-        "string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). "
-        "However for sorted set values the complexity is O(N*M*log(N)) because inserting values "
-        "into sorted sets is O(log(N))."
-    ),
+    complexity=_RESTORE_COMPLEXITY,
     summary="Stores a value that DUMP has returned, here or on another server.",
 )
 def restore(client: Client, args: Args) -> Reply:

@@ -16,7 +16,7 @@ REFERENCE: dict[str, dict[str, object]] = json.loads(
 PAGE = (ROOT / "docs" / "explanation" / "compatibility.rst").read_text(encoding="utf-8")
 TABLE = PAGE.partition("Group  ")[2].partition("\n- ")[0]
 NAMED = set(re.findall(r"[A-Z][A-Z_-]{2,}", TABLE)) - {"CLIENT"}
-WHOLE_GROUPS = {"cluster"}
+WHOLE_GROUPS = {"sentinel"}
 """Those of which the table says that all is missing."""
 
 

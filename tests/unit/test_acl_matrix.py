@@ -195,7 +195,8 @@ class Attempt:
     """A server with a user who lacks something."""
 
     def __init__(self) -> None:
-        config = Config.from_options({"enable-debug-command": "yes"})
+        allowed = {"enable-debug-command": "yes", "enable-module-command": "yes"}
+        config = Config.from_options(allowed)
         log = logging.getLogger("redis_trio.test")
         self.state = ServerState(config, Clock(virtual=lambda: 0.0), log)
         self.admin = Peer(self.state)
