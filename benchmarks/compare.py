@@ -179,11 +179,13 @@ SCRIPTS = {
     "evalsha_10": ("EVALSHA", "for i = 1, 10 do redis.call('incr', KEYS[1]) end"),
     "evalsha_mix": (
         "EVALSHA",
-        "redis.call('set', KEYS[1], 1) redis.call('get', KEYS[1]) redis.call('incr', 'counter') "
-        "redis.call('hset', 'hash', 'field', 'value') redis.call('hget', 'hash', 'field') "
-        "redis.call('lpush', 'list', 'x') redis.call('rpop', 'list') "
-        "redis.call('zadd', 'zset', 1, 'member') redis.call('exists', KEYS[1]) "
-        "return redis.call('del', KEYS[1])",
+        (
+            "redis.call('set', KEYS[1], 1) redis.call('get', KEYS[1]) redis.call('incr', 'n') "
+            "redis.call('hset', 'hash', 'field', 'value') redis.call('hget', 'hash', 'field') "
+            "redis.call('lpush', 'list', 'x') redis.call('rpop', 'list') "
+            "redis.call('zadd', 'zset', 1, 'member') redis.call('exists', KEYS[1]) "
+            "return redis.call('del', KEYS[1])"
+        ),
     ),
 }
 """Scripts with one key: the command that runs each, and its source."""

@@ -98,7 +98,7 @@ def fill(client: redis.Redis, commands: Iterator[list[object]]) -> None:
     pipeline = client.pipeline(transaction=False)
     waiting = 0
     for words in commands:
-        pipeline.execute_command(*words)
+        pipeline.execute_command(*words)  # type: ignore[no-untyped-call]
         waiting += 1
         if waiting == 20:
             pipeline.execute()

@@ -102,7 +102,12 @@ def full_sync(target: Target, keys: int) -> None:
         began = time.perf_counter()
         with replica.running():
             done = threading.Event()
-            threading.Thread(target=lambda: (until_up(replica), done.set()), daemon=True).start()
+
+            def wait(replica: Target = replica, done: threading.Event = done) -> None:
+                until_up(replica)
+                done.set()
+
+            threading.Thread(target=wait, daemon=True).start()
             while not done.is_set():
                 probe(peer, during, 0.05, 0.001)
             seconds = time.perf_counter() - began
@@ -132,8 +137,8 @@ def main() -> None:
         print(line(["server", "replicas", "MB before", "MB after"]))
         for target in targets:
             before, after = memory(target, options.idle_replicas)
-            count = str(options.idle_replicas)
-            print(line([target.name, count, f"{before:.1f}", f"{after:.1f}"]), flush=True)
+            idle = str(options.idle_replicas)
+            print(line([target.name, idle, f"{before:.1f}", f"{after:.1f}"]), flush=True)
     if options.keys:
         print(line(["server", "state", "p50 ms", "p99 ms", "max ms", "s"]))
         for target in targets:

@@ -89,7 +89,7 @@ class Transport:
         """Have the kernel collect output before it sends it (repl-disable-tcp-nodelay)."""
 
     def pull(self) -> None:
-        """Send what there is for a replica, as far as the peer takes it (replication/replica.py)."""
+        """Send what there is for a replica, as far as it takes it (replication/replica.py)."""
 
     @property
     def events(self) -> str:

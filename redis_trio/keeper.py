@@ -50,7 +50,7 @@ class _Guarded:
         """Return when there is something to do, NEVER if nothing is."""
         try:
             next_ms = self._job.next_ms()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  (one job, not the server)
             next_ms = self._failed(exc)
         return next_ms if next_ms == NEVER else max(next_ms, self._resume_ms)
 
@@ -60,7 +60,7 @@ class _Guarded:
             self._job.run()
         except AofError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  (one job, not the server)
             self._failed(exc)
         else:
             self._resume_ms = NEVER

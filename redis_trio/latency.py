@@ -21,6 +21,28 @@ COLUMNS: Final = 80  # of a graph
 ROWS: Final = 4
 MARKS: Final = "_o#"  # a row's third each
 
+# What may help.
+_SLOW_COMMANDS: Final = (
+    "SLOWLOG GET shows the commands themselves. What is O(N) on big values (SMEMBERS, HGETALL, "
+    "LRANGE 0 -1, SORT, KEYS) can be split: SCAN and its like, ranges."
+)
+_NO_CPU: Final = (
+    "Commands that cost next to nothing took long: the process did not get the CPU, or another "
+    "task of this program held it. See the load of the machine, and how late a task of the program "
+    "wakes; redis-cli --intrinsic-latency 100 measures the former."
+)
+_SLOW_DISK: Final = (
+    "The disk is slow, or busy with something else. appendfsync everysec never waits for it in "
+    "front of a reply; no-appendfsync-on-rewrite yes spares it during a rewrite."
+)
+_EVICTION: Final = (
+    "Much had to be evicted at once: maxmemory was lowered, or something big was stored. "
+    "maxmemory-eviction-tenacity says how long a command may be kept waiting for it."
+)
+_EXPIRY: Final = (
+    "Many keys expired at the same moment; their deadlines can be spread by a random part."
+)
+
 
 class Series:
     """The samples of one kind of event.
@@ -129,43 +151,19 @@ def _advice(server: ServerState, event: str) -> list[str]:
     """Return what may help against a kind of event."""
     config = server.config
     if event == "command":
-        text = [
-            (
-                "SLOWLOG GET shows the commands themselves. What is O(N) on big values (SMEMBERS, "
-                "HGETALL, LRANGE 0 -1, SORT, KEYS) can be split: SCAN and its like, ranges."
-            )
-        ]
-        if config.slowlog_log_slower_than < 0 or not config.slowlog_max_len:
-            threshold_us = config.latency_monitor_threshold * 1000
-            text.insert(
-                0,
-                "The slow log is off, so the commands are not known: CONFIG SET "
-                f"slowlog-log-slower-than {threshold_us}, and slowlog-max-len above 0.",
-            )
-        return text
+        if config.slowlog_log_slower_than >= 0 and config.slowlog_max_len:
+            return [_SLOW_COMMANDS]
+        threshold_us = config.latency_monitor_threshold * 1000
+        off = (
+            "The slow log is off, so the commands are not known: CONFIG SET "
+            f"slowlog-log-slower-than {threshold_us}, and slowlog-max-len above 0."
+        )
+        return [off, _SLOW_COMMANDS]
     if event == "fast-command":
-        return [
-            (
-                "Commands that cost next to nothing took long: the process did not get the CPU, or "
-                "another task of this program held it. See the load of the machine, and how late a "
-                "task of the program wakes; redis-cli --intrinsic-latency 100 measures the former."
-            )
-        ]
+        return [_NO_CPU]
     if event.startswith("aof"):
-        return [
-            (
-                "The disk is slow, or busy with something else. appendfsync everysec never waits for "
-                "it in front of a reply; no-appendfsync-on-rewrite yes spares it during a rewrite."
-            )
-        ]
-    if event.startswith("eviction"):
-        return [
-            (
-                "Much had to be evicted at once: maxmemory was lowered, or something big was stored. "
-                "maxmemory-eviction-tenacity says how long a command may be kept waiting for it."
-            )
-        ]
-    return ["Many keys expired at the same moment; their deadlines can be spread by a random part."]
+        return [_SLOW_DISK]
+    return [_EVICTION if event.startswith("eviction") else _EXPIRY]
 
 
 def _ago(seconds: int) -> str:

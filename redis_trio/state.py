@@ -454,7 +454,7 @@ class ServerState:
                     client.transport.flush()
                     if self.counts_clients:
                         self.client_memory.count(client)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001  (one client, not the others)
                 self._cannot_flush(client, clients, exc)
         if self.counts_clients:
             self.client_memory.evict()

@@ -7,8 +7,9 @@ a hash may be too early, because nobody changes it when a field loses its deadli
 then.
 
 A field that has expired counts as not there for whoever asks for it, and is deleted then, except in
-a pause or on a replica; as part of the whole (HLEN, HDEL, HEXPIRE) it is there until it is deleted. Its deletion is
-fed as HDEL and fires `hexpired`; it is no command's own change and does not count as dirty.
+a pause or on a replica; as part of the whole (HLEN, HDEL, HEXPIRE) it is there until it is deleted.
+Its deletion is fed as HDEL and fires `hexpired`; it is no command's own change and does not count
+as dirty.
 
 Source: Redis t_hash.c hashTypeGetValue, hashTypeExpire, hashTypeDbActiveExpire.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, Union
+from typing import TypeAlias, Union, cast
 
 from redis_trio.protocol.reply import (
     NULL_ARRAY,
@@ -30,7 +30,6 @@ PlainReply: TypeAlias = Union[
     RedisError,
     "list[PlainReply]",
     "dict[bytes, PlainReply]",
-    "dict[int, int]",
 ]
 """What a command answers, in Python's types; errors stand inside an array as RedisError."""
 
@@ -58,7 +57,7 @@ def plain_reply(reply: Reply) -> PlainReply:
     if isinstance(reply, MapPairs):
         return {key: plain_reply(value) for key, value in reply.pairs}
     if isinstance(reply, Counts):
-        return dict(reply.counts)
+        return cast("PlainReply", dict(reply.counts))
     if isinstance(reply, Push):
         return [plain_reply(item) for item in reply.items]
     if isinstance(reply, HumanDouble):

@@ -81,8 +81,8 @@ def test_sorted_sets_that_were_copied_change_apart(
                 start = rng.randrange(len(ordered))
                 stop = rng.randrange(start, min(start + 40, len(ordered)) + 1)
                 zset.delete_between(zset.place_of(start), zset.place_of(stop))
-                for name in ordered[start:stop]:
-                    del model[name]
+                for removed in ordered[start:stop]:
+                    del model[removed]
         if rng.random() < 0.4 and len(sets) < 5:
             sets.append((zset.copy(), dict(model)))
         elif rng.random() < 0.2 and len(sets) > 1:

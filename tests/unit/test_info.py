@@ -10,8 +10,8 @@ import pytest
 from redis_trio import __version__
 from redis_trio.client import Client
 from redis_trio.command import HISTOGRAM_BITS, Command
-from redis_trio.info import all_commands, build_kind, human, percentile
 from redis_trio.eviction import OWN_BYTES
+from redis_trio.info import all_commands, build_kind, human, percentile
 from redis_trio.memory import Memory, mean_block, resident_bytes
 from redis_trio.protocol.reply import OK, RedisError, Verbatim
 from redis_trio.samples import STEP_NS, WINDOW_NS, Samples

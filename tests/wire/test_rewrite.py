@@ -38,7 +38,11 @@ async def fill(server: RedisServer) -> None:
 async def test_what_clients_write_meanwhile_is_there_after_a_restart(
     tmp_path: Path, policy: str, preamble: str
 ) -> None:
-    options: dict[str, Any] = {"dir": str(tmp_path), "enable_debug_command": "yes", "appendfsync": policy}
+    options: dict[str, Any] = {
+        "dir": str(tmp_path),
+        "enable_debug_command": "yes",
+        "appendfsync": policy,
+    }
     async with open_redis(appendonly=True, aof_use_rdb_preamble=preamble, **options) as server:
         await fill(server)
         assert await server.execute("BGREWRITEAOF") == (
