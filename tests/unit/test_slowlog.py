@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from redis_trio import jobs
 from redis_trio.client import Client
 from redis_trio.commands.latency import cumulative
 from redis_trio.latency import LatencyMonitor, Series
@@ -239,3 +240,13 @@ def test_steps_of_a_histogram_are_those_of_redis() -> None:
     for ns in (500, 900, 4_000, 20_000, 20_000, 300_000, 5 * 10**9):
         count(ns)
     assert cumulative(histogram) == [(1, 2), (4, 3), (33, 5), (528, 6), (1082130, 7)]
+
+
+def test_a_cycle_of_expiry_is_an_event(
+    run: Run, state: ServerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("CONFIG SET latency-monitor-threshold 20")
+    moments = iter([0, 30 * MS])
+    monkeypatch.setattr(jobs, "perf_counter_ns", lambda: next(moments))
+    jobs.Expiry(state).run()
+    assert run("LATENCY LATEST") == [[b"expire-cycle", int(state.clock.time()), 30, 30]]
