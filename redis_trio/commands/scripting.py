@@ -408,7 +408,7 @@ def function_load(client: Client, args: Args) -> Reply:
         replace = True
     functions = _functions(client)
     name = functions.load(args[-1], replace, not client.obeyed)
-    functions.changed()
+    functions.changed(None if replace else args[-1])
     return name
 
 

@@ -72,12 +72,15 @@ class Functions:
         self.functions: dict[bytes, Function] = {}
         self._loading: Library | None = None
         self._deadline = 0.0
-        self._codes: list[bytes] = []  # what persistence knows of
+        self._codes: list[bytes] = []  # what persistence knows of, the same list
+        self._count = (
+            0  # of its elements; a file that is loaded makes another list, or a longer one
+        )
 
     def sync(self) -> None:
         """Have the libraries that files have brought since, and no others."""
         wanted = self._room.server.persistence.libraries
-        if wanted == self._codes:
+        if wanted is self._codes and len(wanted) == self._count:
             return
         for library in list(self.libraries.values()):
             if library.code not in wanted:
@@ -89,13 +92,22 @@ class Functions:
                     self.load(code, True, False)
                 except RedisError as exc:
                     self._room.server.log.warning("Failed loading a library: %s", exc.message)
-        self._codes = list(wanted)
+        self._codes = wanted
+        self._count = len(wanted)
 
-    def changed(self) -> None:
-        """Tell who saves the libraries, and count the change."""
+    def changed(self, added: bytes | None = None) -> None:
+        """Tell who saves the libraries, and count the change.
+
+        Args:
+          added: the code of a library, if it is new and the only change.
+        """
         server = self._room.server
-        self._codes = [library.code for library in self.libraries.values()]
-        server.persistence.libraries = list(self._codes)
+        if added is not None and server.persistence.libraries is self._codes:
+            self._codes.append(added)
+        else:
+            self._codes = [library.code for library in self.libraries.values()]
+            server.persistence.libraries = self._codes
+        self._count = len(self._codes)
         server.dirty += 1
 
     @property
