@@ -153,7 +153,7 @@ def some_commands(rng: random.Random) -> list[list[str]]:
         [["LMOVE", "l" + number, "l1", "LEFT", "RIGHT"], ["LTRIM", "l" + number, "0", "50"]],
         [["SADD", "S" + number, word, number], ["SPOP", "S" + number]],
         [["SADD", "i" + number, str(rng.randrange(900))], ["SUNIONSTORE", "S1", "S2", "S3"]],
-        [["ZADD", "z" + number, f"{rng.random():.4f}", word], ["ZPOPMIN", "z" + number]],
+        [["ZADD", "z" + number, str(rng.randrange(64) / 64), word], ["ZPOPMIN", "z" + number]],
         [["ZADD", "z" + number, "1", "a", "2", "b"], ["ZINCRBY", "z" + number, "0.25", "a"]],
         [["HSET", "h" + number, word, word], ["HINCRBY", "h" + number, "count", "3"]],
         [["HDEL", "h" + number, word], ["HINCRBYFLOAT", "h" + number, "float", "0.1"]],
