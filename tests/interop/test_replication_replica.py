@@ -260,10 +260,10 @@ async def test_a_replica_has_what_its_primary_has_under_load(real: ServerProcess
         await write(primary.talk, random.Random(1), 300)
         await primary("FUNCTION", "LOAD", LIBRARY)
         async with trio.open_nursery() as nursery, replica_of(real.port) as ours:
-            async with connected(real.port) as other:
-                nursery.start_soon(write, other.talk, random.Random(2), 700)
-                await write(primary.talk, random.Random(3), 700)
-                await until_equal(primary, ours.execute)
+            async with connected(real.port) as other, trio.open_nursery() as writers:
+                writers.start_soon(write, other.talk, random.Random(2), 700)
+                writers.start_soon(write, primary.talk, random.Random(3), 700)
+            await until_equal(primary, ours.execute)
             assert await ours.execute("FCALL", "f", "0") == 1
             nursery.cancel_scope.cancel()
 
