@@ -125,12 +125,16 @@ local function chunk_name(name)
 end
 
 -- Lua's own counts the results in 32 bits, and writes over the stack when they are too many for that.
+-- Its limit is for the results and the arguments together.
 function safe.unpack(t, first, last)
   local i = first == nil and 1 or tonumber(first)
   local j = last == nil and (type(t) == 'table' and #t or 0) or tonumber(last)
-  if i and j and not (i > -2 ^ 31 and i < 2 ^ 31 and j > -2 ^ 31 and j < 2 ^ 31 - 1 and j - i < 1e6) then
+  local given = last ~= nil and 3 or first ~= nil and 2 or 1
+  if i and j and not (i > -2 ^ 31 and i < 2 ^ 31 and j > -2 ^ 31 and j < 2 ^ 31 - 1 and j - i + given < 8000) then
     error('too many results to unpack', 2)
   end
+  if given == 1 then return unpack(t) end
+  if given == 2 then return unpack(t, first) end
   return unpack(t, first, last)
 end
 
