@@ -183,8 +183,8 @@ def _serve(config: Config, log: logging.Logger, supervisor: Supervisor, daemon: 
 
 async def _run(config: Config, log: logging.Logger, supervisor: Supervisor) -> int:
     """Be the server until it has shut down; return the exit status."""
-    from redis_trio.config import ConfigError
     from redis_trio.acl.file import AclError
+    from redis_trio.config import ConfigError
     from redis_trio.persistence.aof import AofError
     from redis_trio.persistence.rdb_file import LoadError
     from redis_trio.server import run_server

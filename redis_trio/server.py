@@ -441,7 +441,7 @@ class RedisServer:
           max_pending: how many bytes of changes may wait for whoever iterates.
 
         Returns:
-          An iterator whose items are `Change`s. It waits for the next one, and raises ChangesLost
+          An iterator whose items are of type Change. It waits for the next one, and raises ChangesLost
           when there is one that it cannot tell: the iterating was too slow, or the data was
           replaced by a full synchronization.
 
