@@ -43,6 +43,7 @@ from redis_trio.protocol.reply import (
     Verbatim,
 )
 from redis_trio.protocol.request import Args
+from redis_trio.scripting.room import scripting
 
 if TYPE_CHECKING:
     from redis_trio.data.table import Table
@@ -140,6 +141,11 @@ def _set_active_expire(client: Client, args: Args) -> Reply:
     server.active_expire = _atoi(args[2]) != 0
     if server.wake_keeper is not None:
         server.wake_keeper()
+    return OK
+
+
+def _set_disable_deny_scripts(client: Client, args: Args) -> Reply:
+    scripting(client.server).allow_all = _atoi(args[2]) != 0
     return OK
 
 
@@ -553,6 +559,13 @@ SUBCOMMANDS: Final[dict[bytes, Subcommand]] = {
         "SET-ACTIVE-EXPIRE <0|1>",
         "Leave expired keys alone until somebody looks at them, or delete them in time.",
         _set_active_expire,
+        3,
+        3,
+    ),
+    b"set-disable-deny-scripts": Subcommand(
+        "SET-DISABLE-DENY-SCRIPTS <0|1>",
+        "Let scripts call commands that are not for scripts.",
+        _set_disable_deny_scripts,
         3,
         3,
     ),

@@ -389,3 +389,13 @@ class TestDigest:
         assert add(add(0, b"x"), b"x") == 0
         assert mix(mix(0, b"a"), b"b") != mix(mix(0, b"b"), b"a")
         assert mix(mix(0, b"foo"), b"bar") != mix(mix(0, b"fo"), b"obar")
+
+
+def test_scripts_may_be_allowed_all_commands(run: Run) -> None:
+    script = "return redis.call('DEBUG', 'OBJECT', 'k')"
+    run("SET k v")
+    assert "not allowed from script" in message(run("EVAL", script, 0))
+    assert run("DEBUG SET-DISABLE-DENY-SCRIPTS 1") is OK
+    assert not isinstance(run("EVAL", script, 0), RedisError)
+    assert run("DEBUG SET-DISABLE-DENY-SCRIPTS 0") is OK
+    assert "not allowed from script" in message(run("EVAL", script, 0))
