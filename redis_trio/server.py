@@ -166,6 +166,7 @@ class RedisServer:
         self._closed = trio.Event()
         self._client_gone = trio.Event()
         self._grace = trio.CancelScope()
+        self._asked = False  # to end, by a signal
         self._insisted = False  # the grace was cut short
         self.state.shutdown = self._end
         self._loaded = trio.Event()  # or has given up
@@ -441,9 +442,9 @@ class RedisServer:
           max_pending: how many bytes of changes may wait for whoever iterates.
 
         Returns:
-          An iterator whose items are of type Change. It waits for the next one, and raises ChangesLost
-          when there is one that it cannot tell: the iterating was too slow, or the data was
-          replaced by a full synchronization.
+          An iterator whose items are of type Change. It waits for the next one, and raises
+          ChangesLost when there is one that it cannot tell: the iterating was too slow, or the data
+          was replaced by a full synchronization.
 
         Raises:
           ChangesLost: what comes behind `after` is not known any more.
@@ -787,33 +788,45 @@ async def run_server(
     return not server._insisted
 
 
+_SIGNALS: Final = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT"}
+
+
 async def _stop_on_signal(
     server: RedisServer, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    names = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT"}
-    with trio.open_signal_receiver(*names) as signals:
+    with trio.open_signal_receiver(*_SIGNALS) as signals:
         task_status.started()
-        async for number in signals:
-            if number == signal.SIGINT and server._closing.is_set():
-                server.state.log.warning("You insist... exiting now.")
-                server._insisted = True
-                server._grace.cancel()
-                continue
-            name = names[signal.Signals(number)]
-            log = server.state.log
-            if server.state.loading.active:
-                log.warning("Received shutdown signal during loading, scheduling shutdown.")
-            else:
-                log.warning("Received %s scheduling shutdown...", name)
-            config = server.config
-            terminated = number == signal.SIGTERM
-            options = config.shutdown_on_sigterm if terminated else config.shutdown_on_sigint
-            server.state.begin()
-            if save_at_end(server.state, options.split()):
-                server._end()
-            else:
-                log.warning(
-                    "%s received but errors trying to shut down the server, check the logs for "
-                    "more information",
-                    name,
-                )
+        async with trio.open_nursery() as nursery:
+            async for number in signals:
+                if number == signal.SIGINT and (server._closing.is_set() or server._asked):
+                    server.state.log.warning("You insist... exiting now.")
+                    server._insisted = True
+                    server._end()
+                    server._grace.cancel()
+                elif not server._asked:
+                    server._asked = True
+                    nursery.start_soon(_shut_down, server, signal.Signals(number))
+
+
+async def _shut_down(server: RedisServer, number: signal.Signals) -> None:
+    """Save and end as a signal asks for; a script that stands still half-way comes to its end."""
+    log = server.state.log
+    name = _SIGNALS[number]
+    if server.state.loading.active:
+        log.warning("Received shutdown signal during loading, scheduling shutdown.")
+    else:
+        log.warning("Received %s scheduling shutdown...", name)
+    await server.state.whole.passed()
+    config = server.config
+    terminated = number == signal.SIGTERM
+    options = config.shutdown_on_sigterm if terminated else config.shutdown_on_sigint
+    server.state.begin()
+    if save_at_end(server.state, options.split()):
+        server._end()
+        return
+    server._asked = False
+    log.warning(
+        "%s received but errors trying to shut down the server, check the logs for more "
+        "information",
+        name,
+    )

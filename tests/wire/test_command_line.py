@@ -311,6 +311,20 @@ def test_a_second_sigint_does_not_wait_for_clients(start: Start) -> None:
     assert not server.path.exists()
 
 
+def test_a_signal_lets_a_script_come_to_its_end(start: Start) -> None:
+    """Half of what a script does is never saved."""
+    server = start("--busy-reply-threshold", "10")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(server.path))
+        script = "for i = 1, 100000 do redis.call('incr', KEYS[1]) end return 'whole'"
+        sock.sendall(b'EVAL "%s" 1 counter\r\n' % script.encode())
+        while not server.command("PING")[0].startswith("-BUSY"):
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        assert sock.recv(100) == b"$5\r\nwhole\r\n"
+    assert server.stop() == 0
+
+
 def test_the_server_outlives_its_terminal(start: Start) -> None:
     server = start()
     server.process.send_signal(signal.SIGHUP)
