@@ -50,12 +50,13 @@ def argument(value: object) -> bytes:
 class Converter:
     """Makes Lua values of one reply; afterwards `size` is about how much memory they take."""
 
-    __slots__ = ("engine", "resp", "size")
+    __slots__ = ("decoding", "engine", "resp", "size")
 
     def __init__(self, engine: Engine, resp: int) -> None:
         self.engine = engine
         self.resp = resp
         self.size = 0
+        self.decoding = False  # in an encoded reply, where the parser has made Pairs of maps
 
     def value(self, reply: Reply) -> LuaValue:
         """Return a reply as bytes, numbers, lists, dicts and _Members."""
@@ -102,6 +103,8 @@ class Converter:
             members = [self.value(member) for member in reply.members]
             return members if resp == 2 else {b"set": _Members(members)}
         if isinstance(reply, Pairs):
+            if self.decoding:
+                return self._map([(a, b) for a, b in reply.pairs])
             if resp == 2:
                 return [self.value(item) for pair in reply.pairs for item in pair]
             return [[self.value(a), self.value(b)] for a, b in reply.pairs]
@@ -122,6 +125,7 @@ class Converter:
         assert isinstance(reply, Encoded)
         parser = ReplyParser()
         parser.feed(reply.wire)
+        self.decoding = True
         return self.value(parser.parse()[0])
 
     def table(self, value: LuaValue) -> LuaValue:

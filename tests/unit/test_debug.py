@@ -399,3 +399,14 @@ def test_scripts_may_be_allowed_all_commands(run: Run) -> None:
     assert not isinstance(run("EVAL", script, 0), RedisError)
     assert run("DEBUG SET-DISABLE-DENY-SCRIPTS 0") is OK
     assert "not allowed from script" in message(run("EVAL", script, 0))
+
+
+@pytest.mark.parametrize(
+    ("resp", "frame"),
+    [(2, b"*6\r\n:1\r\n:1\r\n"), (3, b"%3\r\n:1\r\n#t\r\n")],
+)
+def test_a_script_passes_a_map_on(run: Run, client: Client, resp: int, frame: bytes) -> None:
+    run(f"HELLO {resp}")
+    run("DEBUG SET-DISABLE-DENY-SCRIPTS 1")
+    reply = run("EVAL", "redis.setresp(3) return redis.call('DEBUG', 'PROTOCOL', 'MAP')", 0)
+    assert wire(reply, resp).startswith(frame)
