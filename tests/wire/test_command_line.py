@@ -322,7 +322,7 @@ def test_a_signal_lets_a_script_come_to_its_end(start: Start) -> None:
             pass
         server.process.send_signal(signal.SIGTERM)
         assert sock.recv(100) == b"$5\r\nwhole\r\n"
-    assert server.stop() == 0
+    assert server.process.wait(TIMEOUT_S) == 0
 
 
 def test_the_server_outlives_its_terminal(start: Start) -> None:
