@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ def test_the_tables_are_sorted_and_have_a_sum(tmp_path: Path) -> None:
     assert (tmp_path / report.MISSING).read_text() == "unit,test,reason\nnone,,\n"
 
 
+FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 ENTRIES: dict[str, Entry] = {
     name: {"ok": ["a"]} for name in ("unit/auth", "unit/type/list", "+unit/acl")
 }
@@ -153,3 +155,15 @@ def test_tables_are_of_whole_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_suite_the_status_is_2(tmp_path: Path) -> None:
     assert main(["--suite", str(tmp_path)]) == 2
+
+
+def test_the_tables_of_the_documentation_have_these_reasons() -> None:
+    with (FIGURES / report.MISSING).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in list(csv.reader(file))[1:] if row[0] != "none"]
+    reasons = report.load_reasons(report.REASONS)
+    shown = {(unit, name): reason for unit, name, reason in rows}
+    kept = {(unit, name): text for unit, tests in reasons.items() for name, text in tests.items()}
+    assert {key: kept.get(key, "not known yet") for key in shown} == shown
+    with (FIGURES / report.BY_UNIT).open(encoding="utf-8", newline="") as file:
+        *_, total = csv.reader(file)
+    assert int(total[3]) == len(rows)
