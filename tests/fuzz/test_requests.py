@@ -19,7 +19,7 @@ from tests.fuzz import FACTOR
 from tests.fuzz.mutate import malformed
 from tests.interop.compare import plain
 from tests.unit.test_request import cut, parse
-from tests.wire.conftest import Connect, connect, server, transport
+from tests.wire.conftest import Connect, certificates, connect, server, transport  # noqa: F401
 from tests.wire.talk import Talk, until
 
 __all__ = ["connect", "server", "transport"]  # fixtures

@@ -256,22 +256,17 @@ async def test_a_job_that_fails_again_later_is_told_of_again(
 # -- the clock
 
 
-async def test_a_clock_that_is_set_forward_and_back(
-    server: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_clock_that_is_set_forward_and_back(server: RedisServer, connect: Connect) -> None:
     """What has a deadline follows the clock; a call that waits for seconds does not."""
     talk, blocked = await connect(), await connect()
     await talk.command("SET k v PX 3600000")
     clock = server.state.clock
-    true = clock.time
 
     @contextmanager
     def shifted(seconds: float) -> Iterator[None]:
-        with monkeypatch.context() as patch:
-            replace(patch, type(clock), "time", lambda self: true() + seconds)
-            now = lambda self: _refresh(self, int((true() + seconds) * 1000))  # noqa: E731
-            replace(patch, type(clock), "refresh", now)
-            yield
+        clock.shift(seconds)
+        yield
+        clock.shift(-seconds)
 
     await blocked.send(b"BLPOP nothing 1000\r\n")
     with shifted(-86_400):
@@ -286,11 +281,6 @@ async def test_a_clock_that_is_set_forward_and_back(
         assert server.state.waiting.count == 1
     assert plain(await talk.command("RPUSH nothing x")) == 1
     assert plain(await blocked.reply()) == [b"nothing", b"x"]
-
-
-def _refresh(clock: object, now_ms: int) -> int:
-    clock.now_ms = now_ms  # type: ignore[attr-defined]
-    return now_ms
 
 
 # -- threads and the disk
