@@ -217,6 +217,7 @@ def _acknowledge(client: Client, args: Args, index: int) -> None:
     replica.acked_ms = server.clock.now_ms
     replication.has_acks = True
     replication.failover.acknowledged()
+    replica.ready = True
     if replica.state == ONLINE:
         replica.started = True
 

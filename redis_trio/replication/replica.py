@@ -35,6 +35,7 @@ class Replica:
       waits_for_file: whether its snapshot is written to a file first.
       port: where it listens, as it says; address: likewise, empty if it does not say.
       takes_eof, takes_psync2: what it can do: a snapshot without a length, another id.
+      ready: whether it has acknowledged anything, perhaps before it was known to have it all.
       rdb_only: whether it wants no stream.
       without_data, without_functions: what it does not want of the snapshot.
       by_sync: whether it has come by SYNC, and so acknowledges nothing.
@@ -57,6 +58,7 @@ class Replica:
         "port",
         "rdb_only",
         "reader",
+        "ready",
         "snapshot_offset",
         "started",
         "state",
@@ -82,6 +84,7 @@ class Replica:
         self.without_functions = False
         self.by_sync = False
         self.started = False
+        self.ready = False
         self.snapshot_offset: i64 = 0
         self.acked: i64 = 0
         self.acked_fsync: i64 = 0

@@ -77,6 +77,7 @@ def put_online(server: ServerState, replica: Replica) -> None:
         replica.client.transport.close()
         return
     replica.state = ONLINE
+    replica.started = replica.ready
     replica.acked_ms = server.clock.now_ms
     server.log.info("Synchronization with replica %s succeeded", replica.name)
     server.replication.failover.acknowledged()

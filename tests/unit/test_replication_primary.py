@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from redis_trio.client import Client
 from redis_trio.feed import encode_command
 from redis_trio.protocol.reply import NO_REPLY, OK, RedisError
 from redis_trio.replication.primary import next_due_ms, run_due
-from redis_trio.replication.replica import ONLINE, Replica
+from redis_trio.replication.replica import ONLINE, WAIT_BGSAVE_END, Replica
 from redis_trio.replication.report import replication_lines
+from redis_trio.replication.transfer import put_online
 from redis_trio.state import ServerState
 from tests.unit.conftest import FakeTime, Run
 from tests.unit.peer import Peer
@@ -505,3 +507,17 @@ def test_no_reply_is_what_replicas_get(run: Run, state: ServerState) -> None:
     assert peer.take() == b""
     assert peer.replica.by_sync
     assert peer.replica.state != ONLINE
+
+
+def test_an_acknowledgement_that_comes_before_the_transfer_is_known_to_be_over_counts(
+    state: ServerState, client: Client, run: Run
+) -> None:
+    """A task may learn that all was sent after the peer has already answered."""
+    replica = Replica(client)
+    client.replica = replica
+    state.replication.attach(replica, WAIT_BGSAVE_END)
+    run("REPLCONF ACK 0")
+    assert not replica.started
+    put_online(state, replica)
+    assert replica.state == ONLINE
+    assert replica.started

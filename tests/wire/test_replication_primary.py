@@ -384,6 +384,7 @@ async def test_closing_the_server_sends_replicas_the_rest(
 ) -> None:
     await replica.full_sync()
     await replica.send("REPLCONF ACK 0")
+    await until(lambda: server.state.replication.online_count == 1)
     await client.command("SET a 1")
     await server.aclose()
     await replica.stream_of("SELECT 0", "SET a 1")
