@@ -252,6 +252,6 @@ def test_hints_are_those_of_command_docs(our_port: int) -> None:
         terminal.type(b"getrange nosuch ")
         terminal.wait_for(rb"start.* end")
         terminal.type(b"0 0\r")
-        terminal.wait_for(rb'""')
+        terminal.wait_for(rb'"".*%d> ' % our_port)  # what is typed before the prompt is lost
         terminal.type(b"help getrange\r")
         terminal.wait_for(rb"summary:.*since:.* 2\.4\.0.*group:.* string")
