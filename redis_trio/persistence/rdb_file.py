@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from redis_trio.clock import perf_counter_ns
 from redis_trio.data.expires import NEVER
+from redis_trio.errors import RedisError
 from redis_trio.persistence.loading import Slices, load_at_once
 from redis_trio.persistence.rdb_cursor import UNKNOWN
 from redis_trio.persistence.rdb_format import COMPATIBLE_VERSION, VERSION, RdbError
 from redis_trio.persistence.rdb_reader import NO_DEADLINE, Entry, RdbReader
 from redis_trio.persistence.rdb_writer import RdbWriter
+from redis_trio.scripting.flags import library_header
 from redis_trio.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -349,16 +351,26 @@ class Loader:
             now_ms: int = db.server.clock.now_ms
             db.access.set(entry.key, max(0, now_ms - entry.idle_s * 1000), now_ms)
 
+    def _all_libraries(self) -> list[bytes]:
+        """Return the libraries that there were, and those of the file, one for each name."""
+        found = {_library_name(code): code for code in self._server.persistence.libraries}
+        for code in self._reader.libraries:
+            name = _library_name(code)
+            if name in found and not self._options.replaces:
+                reason = f"Failed loading function: Library '{_text(name)}' already exists"
+                raise RdbError(self.offset, reason)
+            found[name] = code
+        return list(found.values())
+
     def _end(self) -> None:
         """Keep what is no key, and tell of the file."""
         server = self._server
         persistence = server.persistence
         reader = self._reader
         if self._options.dbs is not None:
-            persistence.libraries = []
-        for code in reader.libraries:
-            if code not in persistence.libraries:
-                persistence.libraries.append(code)
+            persistence.libraries = reader.libraries
+        elif reader.libraries:
+            persistence.libraries = self._all_libraries()
         persistence.keys_loaded += self.keys_loaded
         persistence.keys_expired += self.keys_expired
         persistence.aux = reader.aux
@@ -381,6 +393,14 @@ def _number(text: bytes) -> int:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
+
+
+def _library_name(code: bytes) -> bytes:
+    """Return the name of a library; that of one without a name is its code."""
+    try:
+        return library_header(code)[1]
+    except RedisError:
+        return code
 
 
 def _log_aux(server: ServerState, aux: dict[bytes, bytes]) -> None:

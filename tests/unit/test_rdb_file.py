@@ -225,3 +225,17 @@ def test_reloading_touches_watched_keys_and_tells_of_no_change(
     run("MULTI")
     run("PING")
     assert run("EXEC") is NULL_ARRAY
+
+
+def test_a_library_that_is_there_already_is_an_error_or_replaced(run: Run) -> None:
+    for number in (1, 2):
+        code = f"#!lua name=lib\nredis.register_function('f', function() return {number} end)"
+        assert run("FUNCTION", "LOAD", "REPLACE", code) == b"lib"
+        if number == 1:
+            run("SAVE")
+    assert message(run("DEBUG RELOAD NOFLUSH NOSAVE")).startswith("ERR Error trying to load")
+    assert run("FCALL f 0") == 2
+    assert run("DEBUG RELOAD NOFLUSH NOSAVE MERGE") is OK
+    assert run("FCALL f 0") == 1
+    assert run("DEBUG RELOAD") is OK
+    assert run("FCALL f 0") == 1
