@@ -14,7 +14,12 @@ from redis_trio.lua.engine import Engine, LuaSyntaxError
 from redis_trio.persistence.crc64 import crc64
 from redis_trio.persistence.payload import FOOTER
 from redis_trio.persistence.rdb_cursor import Cursor, Short
-from redis_trio.persistence.rdb_format import FUNCTION2, FUNCTION_PRE_GA, VERSION, RdbError
+from redis_trio.persistence.rdb_format import (
+    COMPATIBLE_VERSION,
+    FUNCTION2,
+    FUNCTION_PRE_GA,
+    RdbError,
+)
 from redis_trio.persistence.rdb_writer import encode_string
 from redis_trio.scripting.flags import FLAGS, library_header
 
@@ -247,7 +252,7 @@ class Functions:
         parts = []
         for library in self.libraries.values():
             parts.append(bytes((FUNCTION2,)) + encode_string(library.code, compressed))
-        parts.append(VERSION.to_bytes(2, "little"))
+        parts.append(COMPATIBLE_VERSION.to_bytes(2, "little"))
         data = b"".join(parts)
         return data + crc64(data).to_bytes(8, "little")
 

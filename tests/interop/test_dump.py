@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.interop.compare import Both, encode, parse, plain
 from tests.rdb_cases import COMMANDS
 
@@ -74,3 +76,45 @@ def test_groups_go_there_and_back(both: Both) -> None:
                 assert copied == _ask(both, [b"XPENDING", b"stream", b"g1"], ours=ours)
             else:
                 assert copied == _ask(both, [*line, b"stream"], ours=ours)
+
+
+LIBRARIES = (
+    b"#!lua name=one\nredis.register_function('f', function() return 'first' end)",
+    b"""#!lua name=two
+redis.register_function{
+  function_name='g', description='reads', flags={'no-writes'},
+  callback=function(keys) return redis.call('GET', keys[1]) end,
+}""",
+)
+
+
+def _functions(both: Both, *, ours: bool) -> object:
+    shown = _ask(both, [b"FUNCTION", b"LIST", b"WITHCODE"], ours=ours)
+    assert isinstance(shown, list)
+    return sorted(map(repr, shown))
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["from ours", "from redis-server"])
+def test_functions_go_there_and_back(both: Both, ours: bool) -> None:
+    for one in (True, False):
+        _ask(both, [b"FUNCTION", b"FLUSH"], ours=one)
+    try:
+        for code in LIBRARIES:
+            _ask(both, [b"FUNCTION", b"LOAD", code], ours=ours)
+        payload = _ask(both, [b"FUNCTION", b"DUMP"], ours=ours)
+        assert isinstance(payload, bytes)
+        assert _ask(both, [b"FUNCTION", b"RESTORE", payload], ours=not ours) == "OK"
+        assert _functions(both, ours=not ours) == _functions(both, ours=ours)
+        _ask(both, [b"SET", b"k", b"v"], ours=not ours)
+        assert _ask(both, [b"FCALL_RO", b"g", b"1", b"k"], ours=not ours) == b"v"
+        again = [_ask(both, [b"FUNCTION", b"RESTORE", payload], ours=one) for one in (True, False)]
+        assert all("already exists" in str(reply) for reply in again)  # which is told first differs
+        for policy in (b"REPLACE", b"FLUSH"):
+            words = [b"FUNCTION", b"RESTORE", payload, policy]
+            assert _ask(both, words, ours=True) == _ask(both, words, ours=False) == "OK"
+        broken = payload[:-1] + bytes([payload[-1] ^ 1])
+        words = [b"FUNCTION", b"RESTORE", broken, b"REPLACE"]
+        assert _ask(both, words, ours=True) == _ask(both, words, ours=False)
+    finally:
+        for one in (True, False):
+            _ask(both, [b"FUNCTION", b"FLUSH"], ours=one)
