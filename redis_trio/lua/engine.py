@@ -179,10 +179,15 @@ class Engine:
             raise LuaSyntaxError(found[1].decode("utf-8", "surrogateescape"))
         return self._load(without_tail_calls(self._dump(found)), name)
 
-    def table(self, items: list[LuaValue] | dict[bytes, LuaValue]) -> object:
+    def table(
+        self, items: list[LuaValue] | dict[bytes, LuaValue] | dict[LuaValue, LuaValue]
+    ) -> object:
         """Return a new Lua table; lists and dicts inside become tables, too."""
         if isinstance(items, dict):
-            return self._runtime.table_from({k: self._nested(v) for k, v in items.items()})
+            nested: dict[LuaValue, LuaValue] = {}
+            for key, value in items.items():
+                nested[key] = self._nested(value)
+            return self._runtime.table_from(nested)
         return self._runtime.table_from([self._nested(item) for item in items])
 
     def members(self, members: list[LuaValue]) -> object:

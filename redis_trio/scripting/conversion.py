@@ -89,7 +89,7 @@ class Converter:
     def _map(self, pairs: list[tuple[Reply, Reply]]) -> LuaValue:
         if self.resp == 2:
             return [self.value(item) for pair in pairs for item in pair]
-        found = {}
+        found: dict[LuaValue, LuaValue] = {}
         for key, value in pairs:
             name = self.value(key)
             found[name] = self.value(value)
@@ -133,7 +133,10 @@ class Converter:
         if isinstance(value, list):
             return self.engine.table([self.table(item) for item in value])
         if isinstance(value, dict):
-            return self.engine.table({key: self.table(item) for key, item in value.items()})
+            found: dict[LuaValue, LuaValue] = {}
+            for key, item in value.items():
+                found[key] = self.table(item)
+            return self.engine.table(found)
         if isinstance(value, _Members):
             return self.engine.members(value.members)
         return value
