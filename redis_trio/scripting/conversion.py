@@ -65,7 +65,9 @@ class Converter:
             self.size += len(reply)
             return bytes(reply)
         if isinstance(reply, bool):
-            return reply if self.resp == 3 else int(reply)
+            if self.resp == 3:
+                return reply
+            return int(reply)
         if isinstance(reply, int):
             return reply
         if reply is None or reply is NULL_ARRAY:
