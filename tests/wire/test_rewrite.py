@@ -79,7 +79,8 @@ async def test_a_rewrite_that_is_cancelled_loses_nothing_and_leaves_nothing(
 ) -> None:
     """Where the first base was being written the server writes it before it ends."""
     with trio.fail_after(60):
-        async with open_redis(dir=str(tmp_path), save="", appendonly=was_on) as server:
+        slow: dict[str, Any] = {"rdb_key_save_delay": 200}  # us: it is cancelled, not over
+        async with open_redis(dir=str(tmp_path), save="", appendonly=was_on, **slow) as server:
             await fill(server)
             threads = threading.active_count()
             if was_on:
@@ -92,7 +93,7 @@ async def test_a_rewrite_that_is_cancelled_loses_nothing_and_leaves_nothing(
         assert not server.state.rewrite.running
         assert server.state.snapshot is None
         assert [name for name in files(tmp_path) if name.startswith("temp-")] == []
-        assert threading.active_count() <= threads + 1
+        assert threading.active_count() <= threads + 2  # Trio keeps idle ones for a while
         async with open_redis(dir=str(tmp_path), appendonly=True) as server:
             assert await server.execute("DBSIZE") == 600 + (slices > 0)
             assert await server.execute("LLEN", "l49") == 50
